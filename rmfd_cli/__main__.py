@@ -1,0 +1,5 @@
+"""`python -m rmfd_cli` is `rmfd`."""
+
+from rmfd_cli.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""What can go wrong, as a tree; each class carries the exit code that `rmfd --help` documents.
+
+RmfdError                      1   something failed while processing
+├── InputError                 1   the source cannot be read: missing, not a video, damaged
+├── OutputError                1   the target cannot be written: unwritable, encoder failed, disk full
+│   └── OutputExistsError      6   refused: the target exists and overwriting was not asked for
+├── UsageError                 2   options that contradict each other or name what is not there
+├── EnvironmentFailure         4   this machine lacks something: ffmpeg, an encoder, a device
+│   └── WeightsError           4   weights missing, damaged, or of another architecture
+├── OutOfMemoryFailure         5   the device's memory does not hold a frame of this size
+└── TrainingError              1   no data, a checkpoint that does not fit, a loss that is not a number
+
+A message says what happened, to which file, and what to do about it, in one line.
+"""
+
+
+class RmfdError(Exception):
+    """The root; the command line prints its message as one line and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class InputError(RmfdError):
+    """The source cannot be read."""
+
+
+class OutputError(RmfdError):
+    """The target cannot be written."""
+
+
+class OutputExistsError(OutputError):
+    """The target exists and overwriting was not asked for."""
+
+    exit_code = 6
+
+
+class UsageError(RmfdError):
+    """Options contradict each other or name what is not there."""
+
+    exit_code = 2
+
+
+class EnvironmentFailure(RmfdError):
+    """This machine lacks something that the job needs."""
+
+    exit_code = 4
+
+
+class WeightsError(EnvironmentFailure):
+    """Weights are missing, damaged, or belong to another architecture."""
+
+
+class OutOfMemoryFailure(RmfdError):
+    """The device's memory does not hold a frame of this size."""
+
+    exit_code = 5
+
+
+class TrainingError(RmfdError):
+    """Training cannot start or cannot go on."""

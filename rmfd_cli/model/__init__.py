@@ -1,0 +1,1 @@
+"""The recurrent network, its alignment, its weights."""

@@ -1,0 +1,1 @@
+"""Training: clips, losses and one loop."""

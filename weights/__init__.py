@@ -1,0 +1,1 @@
+"""The shipped weights: safetensors files, their manifest and the model card."""
