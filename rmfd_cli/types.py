@@ -1,0 +1,87 @@
+"""The values that travel through rmfd: what a video is, and one frame of it.
+
+House convention: a *plane image* is numpy, in the source's own YUV code values and bit depth; an *RGB image* is
+display-referred (gamma-encoded as in the file), range [0, 1] as float32 or [0, 2^bits - 1] as integers. numpy images are
+channels last `[H, W, 3]`, torch images channels first `[..., 3, H, W]`. Time is an integer `pts` in ticks of an exact
+`time_base` (seconds per tick), never an index divided by a rate.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Planes: TypeAlias = tuple[NDArray[Any], ...]
+"""(Y, Cb, Cr) at their own resolutions, uint8 for 8 bit, uint16 for more; (Y,) for grey."""
+
+Rgb: TypeAlias = NDArray[Any]
+"""`[H, W, 3]`, uint8 or uint16 (full 16-bit scale) as decoded, float32 in [0, 1] as restored."""
+
+Matrix: TypeAlias = Literal["bt601", "bt709", "bt2020"]
+
+
+@dataclass(frozen=True)
+class Colour:
+    """How code values stand for colours."""
+
+    matrix: Matrix
+    """The YCbCr matrix in force: the stream's tag, or BT.709 from 720 lines or 1280 columns up and BT.601 below."""
+    full_range: bool
+    """True for full ("pc", JPEG) range; an untagged stream counts as limited ("tv")."""
+    tag_matrix: int
+    """The stream's own tags as AVCOL_* numbers, 2 where unspecified: written back as they were, never the guess."""
+    tag_primaries: int
+    tag_transfer: int
+    tag_range: int
+
+
+@dataclass(frozen=True)
+class PlaneFormat:
+    """The memory layout of a frame's planes."""
+
+    name: str
+    """A planar ffmpeg pixel format, e.g. `yuv420p`, `yuv422p10le`, `gray`."""
+    bits: int
+    """Bits per sample, 8 to 16."""
+    chroma_shift: tuple[int, int]
+    """log2 of the horizontal and vertical chroma subsampling: (1, 1) for 4:2:0, (0, 0) for 4:4:4."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before its frames are decoded."""
+
+    path: str
+    width_px: int
+    height_px: int
+    """Size as stored, before any rotation."""
+    frame_rate: Fraction | None
+    """Nominal frames per second from the header; None where the header has none."""
+    time_base: Fraction
+    """Seconds per tick of every `pts`."""
+    frame_count_estimate: int | None
+    """From the header or from duration times rate: for progress only, it can lie."""
+    duration_seconds: float | None
+    format: PlaneFormat
+    colour: Colour
+    sample_aspect_ratio: Fraction
+    """Width to height of a pixel; 1 where the stream does not say."""
+    rotation_degrees: int
+    """Counter-clockwise rotation that shows the stored frame upright: 0, 90, 180 or 270."""
+    stream_index: int
+    """Index of the video stream in its container (cover art is never chosen)."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame: its planes untouched, and the RGB that the network sees."""
+
+    planes: Planes
+    rgb: Rgb
+    """`[H, W, 3]` uint8 (8-bit sources) or uint16 (more), of the same stored orientation as the planes."""
+    pts: int
+    """Presentation time in ticks of the video's time base."""
+    duration: int
+    """In ticks; 0 where the container does not say."""
