@@ -64,8 +64,12 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     _, _, height, width = image.shape
     x = torch.arange(width, device=flow.device, dtype=flow.dtype)
     y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
-    grid = torch.stack([(flow[:, 0] + x) * (2 / width) + (1 / width - 1), (flow[:, 1] + y) * (2 / height) + (1 / height - 1)], -1)
-    return F.grid_sample(image, grid.to(image.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+    grid_x = (flow[:, 0] + x) * (2 / width) + (1 / width - 1)
+    grid_y = (flow[:, 1] + y) * (2 / height) + (1 / height - 1)
+    grid = torch.stack([grid_x, grid_y], -1)
+    # Half precision cannot hold a pixel position; positions and interpolation stay in the flow's own precision.
+    warped = F.grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return warped.to(image.dtype)
 
 
 def resize_flow(flow: Tensor, height: int, width: int, scale: float) -> Tensor:

@@ -1,0 +1,83 @@
+"""Weights on disk: safetensors with the architecture inside, found by name, verified before use."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import save_file
+
+from rmfd_cli.errors import WeightsError
+from rmfd_cli.model.network import ModelConfig, Rmfd
+
+_PACKAGE = "rmfd_cli.weights"
+
+
+def export_weights(model: Rmfd, target: Path) -> None:
+    """Writes the parameters and the hyper-parameters of a model, and nothing else.
+
+    Args:
+        model: on any device.
+        target: a `.safetensors` file, replaced whole.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    partial = target.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"config": json.dumps(asdict(model.config))})
+    partial.replace(target)
+
+
+def load_model(path: Path) -> Rmfd:
+    """Reads a model from a safetensors file, ready for inference.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another architecture.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            config = ModelConfig(**json.loads((file.metadata() or {})["config"]))
+            model = Rmfd(config)
+            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise WeightsError(f"there are no weights at {path}") from error
+    except Exception as error:
+        raise WeightsError(f"{path} does not hold weights of this network: {error}") from error
+    return model.eval().requires_grad_(False)
+
+
+def shipped_weights(name: str) -> Path:
+    """The verified file of a shipped model.
+
+    Args:
+        name: as in the manifest, e.g. `small`.
+
+    Raises:
+        WeightsError: there is no such model, or its file is not the one that was shipped.
+    """
+    folder = Path(str(resources.files(_PACKAGE)))
+    entries = manifest()["models"]
+    if name not in entries:
+        raise WeightsError(f"there is no model called {name!r}; shipped are: {', '.join(sorted(entries))}")
+    path = folder / entries[name]["file"]
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing; install rmfd again")
+    if sha256(path) != entries[name]["sha256"]:
+        raise WeightsError(f"{path} is damaged: its checksum is not the manifest's; install rmfd again")
+    return path
+
+
+def manifest() -> dict[str, Any]:
+    """What is shipped: file, checksum, configuration, training data and scores of each model."""
+    try:
+        content: dict[str, Any] = json.loads((resources.files(_PACKAGE) / "manifest.json").read_text("utf-8"))
+    except (OSError, ModuleNotFoundError, ValueError) as error:
+        raise WeightsError(f"the weights' manifest cannot be read ({error}); install rmfd again") from error
+    return content
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+

@@ -1,0 +1,145 @@
+"""What a training step sees: random pieces of clean clips, rained on as they are drawn."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rmfd_cli import physics
+from rmfd_cli.errors import RmfdError, TrainingError
+from rmfd_cli.model.align import estimate_flow, luma_for_flow
+from rmfd_cli.rain.render import render
+from rmfd_cli.rain.weather import sample_weather
+from rmfd_cli.video.reader import VideoReader
+
+Clip: TypeAlias = NDArray[np.uint8]
+"""`[T, H, W, 3]` RGB."""
+
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".ts"}
+
+
+class Batch(NamedTuple):
+    """Rainy clips with their ground truth, `[B, T, C, H, W]` float32 in [0, 1]."""
+
+    rainy: Tensor
+    clean: Tensor
+    """B as the same camera takes it without rain."""
+    hazy: Tensor
+    """H: what is left of `rainy` once streaks and drops are gone."""
+    transmission: Tensor
+    airlight: Tensor
+    """A, `[B, 1, 3, 1, 1]`."""
+    flow: Tensor
+    """U, one channel."""
+    to_previous: Tensor
+    to_following: Tensor
+    """`[B, T, 2, ⌈H/2⌉, ⌈W/2⌉]`, estimated on the rainy frames as at inference; zero at the ends of the clip."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(*(x.to(device, non_blocking=True) for x in self))
+
+
+def load_clips(directory: Path, max_frames: int = 64) -> list[Clip]:
+    """Every video below a directory, its first `max_frames` frames decoded into memory.
+
+    Raises:
+        TrainingError: there is no readable video of at least two frames.
+    """
+    clips = []
+    for path in sorted(directory.rglob("*")):
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            continue
+        frames: list[NDArray[Any]] = []
+        try:
+            with VideoReader(str(path)) as reader:
+                for frame in reader:
+                    frames.append(frame.rgb if frame.rgb.dtype == np.uint8 else (frame.rgb >> 8).astype(np.uint8))
+                    if len(frames) == max_frames:
+                        break
+        except RmfdError as error:
+            raise TrainingError(f"{error}; remove it from the training clips or mend it") from error
+        if len(frames) > 1:
+            clips.append(np.stack(frames))
+    if not clips:
+        raise TrainingError(f"no video with at least two frames below {directory}; --data names a folder of clean clips")
+    return clips
+
+
+def draw_clip(clips: list[Clip], rng: np.random.Generator, frames: int, crop_px: int) -> Tensor:
+    """A random piece of a random clip: place, scale, pace, mirror image, brightness.
+
+    Never flipped upside down, since rain falls, and never reversed, since drops do not rise.
+
+    Returns:
+        `[T, 3, crop, crop]` float32 in [0, 1].
+    """
+    clip = clips[rng.integers(len(clips))]
+    pace = 2 if rng.random() < 0.25 else 1
+    start = int(rng.integers(max(1, len(clip) - (frames - 1) * pace)))
+    index = np.minimum(start + pace * np.arange(frames), len(clip) - 1)
+    if rng.random() < 0.04:  # a dropped frame, shown twice
+        index[frames // 2] = index[frames // 2 - 1]
+    height, width = clip.shape[1:3]
+    source_px = int(min(crop_px * np.exp(rng.uniform(np.log(0.7), np.log(2.2))), height, width))
+    top, left = int(rng.integers(height - source_px + 1)), int(rng.integers(width - source_px + 1))
+    piece = clip[index, top : top + source_px, left : left + source_px]
+    shrink = cv2.INTER_AREA if source_px > crop_px else cv2.INTER_CUBIC
+    piece = np.stack([cv2.resize(frame, (crop_px, crop_px), interpolation=shrink) for frame in piece])
+    if rng.random() < 0.5:
+        piece = piece[:, :, ::-1]
+    clean = torch.from_numpy(np.ascontiguousarray(piece)).permute(0, 3, 1, 2).float() / 255
+    if rng.random() < 0.3:
+        clean = clean.pow(float(rng.uniform(0.7, 1.6))) * float(rng.uniform(0.6, 1.0))
+    return clean.contiguous()
+
+
+def draw_batch(clips: list[Clip], seed: int, step: int, *, size: int, frames: int, crop_px: int) -> Batch:
+    """The batch of one training step; it depends on nothing but its arguments, so that training resumes exactly.
+
+    Args:
+        clips: clean clips to draw from.
+        seed: of the whole training run.
+        step: number of the step.
+        size: clips per batch.
+        frames: frames per clip.
+        crop_px: height and width of the pieces.
+    """
+    return _stack(
+        [
+            rain_on(draw_clip(clips, rng, frames, crop_px), rng)
+            for rng in (np.random.default_rng([seed, step, k]) for k in range(size))
+        ]
+    )
+
+
+def rain_on(clean: Tensor, rng: np.random.Generator) -> Batch:
+    """Random weather over one clean clip `[T, 3, H, W]`, as a batch without its first dimension."""
+    weather = sample_weather(rng)
+    generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
+    rainy, target, layers = render(clean, weather, generator)
+    hazy = physics.add_veil(target, layers.transmission, layers.airlight, layers.flow)
+    to_previous, to_following = clip_flows(rainy)
+    return Batch(rainy, target, hazy, layers.transmission, layers.airlight, layers.flow, to_previous, to_following)
+
+
+def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
+    """Flows of every frame of `[T, 3, H, W]` to the frame before and after it; zero where there is none."""
+    lumas = [luma_for_flow(frame) for frame in rainy.permute(0, 2, 3, 1).cpu().numpy()]
+    still = np.zeros((2, *lumas[0].shape), np.float32)
+    pairs = list(zip(lumas[:-1], lumas[1:], strict=True))
+    to_previous = [still, *(estimate_flow(after, before) for before, after in pairs)]
+    to_following = [*(estimate_flow(before, after) for before, after in pairs), still]
+    return (
+        torch.from_numpy(np.stack(to_previous)).to(rainy.device),
+        torch.from_numpy(np.stack(to_following)).to(rainy.device),
+    )
+
+
+def _stack(batches: list[Batch]) -> Batch:
+    """Several clips to one batch."""
+    return Batch(*(torch.stack(column) for column in zip(*batches, strict=True)))
