@@ -1,0 +1,348 @@
+"""A video file as frames: every frame that can be decoded, once, in order, with its own time and untouched planes."""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from fractions import Fraction
+from itertools import chain
+from math import floor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from av.container import Flags, InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from rmfd_cli.errors import InputError
+from rmfd_cli.types import Frame, PlaneFormat, VideoInfo
+from rmfd_cli.video.colour import choose_colour, native_format, nearest_planar, plane_array, to_planar, to_rgb
+from rmfd_cli.video.truncation import is_mp4, missing_bytes, mp4_boxes
+
+__all__ = ["VideoReader"]
+
+# A demuxer that meets damage may fail without moving on; this many failures in a row are the end of the file.
+MAX_FAILURES_IN_A_ROW = 64
+# How much earlier to seek, in seconds, when a seek landed behind the frame that was asked for.
+SEEK_MARGINS = (0, 2, 10, 60)
+
+
+class VideoReader:
+    """Decodes one video stream from beginning to end; a context manager, iterated once.
+
+    Yields a `Frame` for each decoded picture in presentation order, its `pts` as in the container in ticks of
+    `info.time_base`; a picture without one comes a duration after its predecessor. Planar YUV without alpha and grey
+    arrive as stored; every other pixel format is converted to the nearest of those. Rotation, sample aspect ratio and
+    interlacing are left as they are.
+
+    Damage inside the file does not stop the reader: what can be decoded is yielded, and `damage` says afterwards what
+    was lost.
+
+    Args:
+        path: A video file under any name.
+        start_seconds: Yield frames from this time on, in seconds from the start of the video stream, exact to the
+            frame. A frame's time counts as equal when it is the container's rounding of it.
+        end_seconds: Yield frames before this time only.
+
+    Raises:
+        InputError: The file is missing, unreadable, empty, not a video, or its index is lost; while iterating, the
+            picture changes its size.
+    """
+
+    info: VideoInfo
+    damage: str | None = None
+    """After the last frame: None if all is well, else what is missing or broken, in a few words."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], start_seconds: float | None = None, end_seconds: float | None = None
+    ):
+        self._path = Path(path)
+        check_file(self._path)
+        self._reformatter = VideoReformatter()
+        self._container, self._stream = open_stream(self._path)
+        try:
+            self._untimed = False
+            self._restart_counts()
+            frames = self._decode()
+            first = next(frames, None)
+            if first is None:
+                raise InputError(f"{self._path}: no picture can be decoded; the file is damaged or not a video")
+            self.info = describe(self._path, self._container, self._stream, first)
+            self._origin = int(first.pts or 0) if self._stream.start_time is None else int(self._stream.start_time)
+            self._first_tick = None if start_seconds is None else self._tick(start_seconds)
+            self._end_tick = None if end_seconds is None else self._tick(end_seconds)
+            decoded: Iterator[av.VideoFrame] = chain([first], frames)
+            if self._first_tick is not None and int(first.pts or 0) < self._first_tick:
+                decoded = self._decode_from(self._first_tick)
+            self._frames = self._select(decoded)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> "VideoReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def close(self) -> None:
+        """Release the file and the decoder; frames that were yielded stay valid."""
+        self._frames.close()
+        self._container.close()
+
+    def _tick(self, seconds: float) -> int:
+        """The tick nearest to a time from the stream's start; `repr` makes 0.04 one 25th, not a little more."""
+        return self._origin + floor(Fraction(repr(float(seconds))) / self.info.time_base + Fraction(1, 2))
+
+    def _restart_counts(self) -> None:
+        self._packets = 0
+        self._failures = 0
+        self._corrupt = 0
+        self._ended = False
+
+    def _demux(self) -> "Iterator[av.Packet[VideoStream]]":
+        """Packets up to the decoder's flush packet, starting over behind every failure."""
+        in_a_row = 0
+        packets = self._container.demux(self._stream)
+        while in_a_row < MAX_FAILURES_IN_A_ROW:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (FFmpegError, IndexError):
+                # IndexError: PyAV meets a stream that began in the middle of the file.
+                in_a_row += 1
+                self._failures += 1
+                packets = self._container.demux(self._stream)
+                continue
+            in_a_row = 0
+            yield packet
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Every frame that the decoder gives, those it holds back until flushed included, each with a `pts`."""
+        step = frame_ticks(self._stream)
+        expected = self._stream.start_time or 0
+        delay: int | None = None
+        for packet in self._demux():
+            if packet.size:
+                self._packets += 1
+                self._corrupt += packet.is_corrupt
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                self._failures += 1
+                continue
+            for frame in frames:
+                if frame.pts is None:
+                    self._untimed = True
+                    # AVI and raw streams carry decoding order only; it shows dropped frames, which AVI counts.
+                    if frame.dts is not None and delay is None:
+                        delay = frame.dts - expected
+                    guess = expected if frame.dts is None or delay is None else frame.dts - delay
+                    frame.pts = max(guess, expected - step + 1)
+                expected = frame.pts + (frame.duration or step)
+                yield frame
+        self._ended = True
+
+    def _decode_from(self, tick: int) -> Iterator[av.VideoFrame]:
+        """Frames from some point at or before `tick` on: from a keyframe if seeking works, else from the beginning."""
+        for margin in () if self._untimed else SEEK_MARGINS:
+            target = tick - floor(margin / self.info.time_base)
+            if target <= self._origin:
+                break
+            self._restart_counts()
+            try:
+                self._container.seek(target, stream=self._stream, backward=True)
+            except FFmpegError:
+                break
+            frames = self._decode()
+            first = next(frames, None)
+            if first is not None and int(first.pts or 0) <= tick:
+                return chain([first], frames)
+        self._container.close()
+        self._container, self._stream = open_stream(self._path)
+        self._restart_counts()
+        return self._decode()
+
+    def _select(self, frames: Iterator[av.VideoFrame]) -> Generator[Frame, None, None]:
+        """The frames from the first tick until the end tick, then the verdict on damage."""
+        corrupt_frames = 0
+        for count, frame in enumerate(frames):
+            pts = int(frame.pts or 0)
+            if self._end_tick is not None and pts >= self._end_tick:
+                break
+            if (frame.width, frame.height) != (self.info.width_px, self.info.height_px):
+                raise InputError(
+                    f"{self._path}: the picture changes from {self.info.width_px}x{self.info.height_px} to "
+                    f"{frame.width}x{frame.height} at frame {count}; split the file there"
+                )
+            if self._first_tick is None or pts >= self._first_tick:
+                corrupt_frames += frame.is_corrupt
+                yield self._read(frame)
+        self.damage = self._verdict(corrupt_frames)
+
+    def _read(self, frame: av.VideoFrame) -> Frame:
+        planar = to_planar(frame, self.info.format.name, self.info.colour, self._reformatter)
+        return Frame(
+            planes=tuple(np.array(plane_array(planar, index)) for index in range(len(planar.planes))),
+            rgb=to_rgb(planar, self.info.colour, self._reformatter),
+            pts=int(frame.pts or 0),
+            duration=int(frame.duration or 0),
+        )
+
+    def _verdict(self, corrupt_frames: int) -> str | None:
+        faults = []
+        if self._ended and (missing := missing_bytes(self._path)):
+            faults.append(f"the file was cut off, at least {counted(missing, 'byte')} missing at its end")
+        elif self._ended and self._first_tick is None and (promised := self._promised_packets()) > self._packets:
+            faults.append(f"{counted(promised - self._packets, 'frame')} of {promised} missing")
+        if self._failures:
+            faults.append(f"{counted(self._failures, 'packet')} not decodable")
+        if corrupt := max(self._corrupt, corrupt_frames):
+            faults.append(f"{counted(corrupt, 'frame')} damaged")
+        return "; ".join(faults) or None
+
+    def _promised_packets(self) -> int:
+        """How many packets the container's index lists; 0 where it lists none or cannot be trusted to."""
+        name = self._container.format.name
+        if "mp4" in name:
+            # Not `stream.frames`: it counts what an edit list has cut away, too.
+            return len(self._stream.index_entries)
+        if name == "avi":
+            return self._stream.frames - max(2, self._stream.frames // 100)
+        return 0
+
+
+def check_file(path: Path) -> None:
+    """Raise InputError, in words that help, unless `path` is something that can be read.
+
+    Args:
+        path: Any path.
+
+    Raises:
+        InputError: It is missing, a directory, empty, or must not be read.
+    """
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a directory, not a video file; name the files in it")
+        with path.open("rb") as file:
+            if path.is_file() and not file.read(1):
+                raise InputError(f"{path}: is empty (0 bytes); copy or download it again")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the name") from None
+    except PermissionError:
+        raise InputError(f"{path}: permission denied; make the file readable for this user") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and the disk") from None
+
+
+def open_stream(path: Path) -> tuple[InputContainer, VideoStream]:
+    """Open the file and choose its main video stream, never cover art.
+
+    Raises:
+        InputError: It is not a video, has no picture, has lost its index, or needs a decoder that is not there.
+    """
+    # The protocol in front keeps names such as "a:b.mp4" from being taken for one, the absolute path those with "-".
+    url = f"file:{path.absolute()}"
+    try:
+        # Metadata in a legacy encoding is no reason to refuse a video.
+        container = av.open(url, mode="r", metadata_errors="replace")
+        # PyAV asks for made-up times, which go backwards in an AVI with B-frames.
+        container.flags &= ~int(Flags.gen_pts.value)  # type: ignore[call-overload]
+    except UnicodeEncodeError:
+        raise InputError(f"{os.fsencode(path)!r}: the name is not valid text; rename the file") from None
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise InputError(f"{path}: {why_unreadable(path)}") from error
+    try:
+        # ffmpeg renders any text file as a video of a terminal.
+        if container.format.name == "tty":
+            raise InputError(f"{path}: is a text file, not a video")
+        stream = choose_stream(path, container)
+        stream.thread_type = "AUTO"
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+def choose_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The video stream that ffmpeg deems best among those that are moving pictures."""
+    stills = Disposition.attached_pic | Disposition.timed_thumbnails
+    moving = [stream for stream in container.streams.video if not stream.disposition & stills]
+    if not moving:
+        what = "only sound" if container.streams.audio else "no moving picture"
+        raise InputError(f"{path}: contains {what}; give a file with video")
+    best = container.streams.best("video")
+    stream = next((stream for stream in moving if best is not None and stream.index == best.index), None)
+    if stream is None:
+        stream = max(moving, key=lambda candidate: candidate.width * candidate.height)
+    if stream.codec_context is None:
+        raise InputError(f"{path}: there is no decoder for its video; convert it with another tool first")
+    return stream
+
+
+def why_unreadable(path: Path) -> str:
+    """What is wrong with a file that ffmpeg cannot open."""
+    with suppress(OSError), path.open("rb") as file:
+        if is_mp4(file.read(8)) and b"moov" not in [kind for kind, _ in mp4_boxes(file)]:
+            return "its index (moov) is missing, the recording or copy was cut off; get the whole file or repair it"
+    return "is not a video that can be read; check that it plays elsewhere"
+
+
+def describe(path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
+    """What the headers and the first decoded frame say of the video."""
+    name = nearest_planar(first.format)
+    plane_format = native_format(name)
+    assert isinstance(plane_format, PlaneFormat)
+    time_base = exact(stream.time_base) or Fraction(1, 1000)
+    rate = exact(stream.average_rate) or exact(stream.guessed_rate)
+    duration = None
+    if stream.duration:
+        duration = float(stream.duration * time_base)
+    elif container.duration:
+        duration = container.duration / av.time_base
+    estimate: int | None = stream.frames or None
+    if estimate is None and duration and rate:
+        estimate = round(duration * rate)
+    return VideoInfo(
+        path=str(path),
+        width_px=first.width,
+        height_px=first.height,
+        frame_rate=rate,
+        time_base=time_base,
+        frame_count_estimate=estimate,
+        duration_seconds=duration,
+        format=plane_format,
+        colour=choose_colour(first),
+        sample_aspect_ratio=exact(stream.sample_aspect_ratio) or Fraction(1),
+        # FFmpeg's sign is counter-clockwise, too, as in `-display_rotation`.
+        rotation_degrees=round(first.rotation / 90) * 90 % 360,
+        stream_index=stream.index,
+    )
+
+
+def exact(ratio: Any) -> Fraction | None:
+    """PyAV's rational, whose class differs between versions, as a Fraction; None for absent, zero and undefined."""
+    if ratio is None or not ratio.denominator or not ratio.numerator:
+        return None
+    return Fraction(int(ratio.numerator), int(ratio.denominator))
+
+
+def frame_ticks(stream: VideoStream) -> int:
+    """The nominal duration of a frame in ticks, at least 1."""
+    rate, time_base = exact(stream.average_rate) or exact(stream.guessed_rate), exact(stream.time_base)
+    return max(round(1 / (rate * time_base)), 1) if rate and time_base else 1
+
+
+def counted(count: int, thing: str) -> str:
+    """`counted(1, "frame")` is "1 frame is", `counted(2, "frame")` "2 frames are"."""
+    return f"{count} {thing} is" if count == 1 else f"{count} {thing}s are"

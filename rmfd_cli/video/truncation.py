@@ -1,0 +1,79 @@
+"""Whether a file ends before its own structure says it does.
+
+Demuxers play what there is and call the end of the bytes the end of the video. But MP4 boxes, Matroska segments and
+transport stream packets carry their sizes, so a download or a recording that was cut off differs from a short video.
+"""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["is_mp4", "missing_bytes", "mp4_boxes"]
+
+EBML_MAGIC = b"\x1a\x45\xdf\xa3"
+SEGMENT_ID = b"\x18\x53\x80\x67"
+TS_PACKET_BYTES = 188
+# Some cameras append notes of their own behind the last box; they are no boxes and promise nothing.
+MP4_KINDS = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"mfra", b"free", b"skip", b"wide", b"uuid", b"meta"}
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes the end of the file lacks by what its structure promises; 0 if none, or if nothing tells."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(TS_PACKET_BYTES + 1)
+        if is_mp4(head):
+            return max([0, *(end - size for kind, end in mp4_boxes(file) if kind in MP4_KINDS)])
+        if head.startswith(EBML_MAGIC):
+            return max(matroska_end(file) - size, 0)
+        if len(head) > TS_PACKET_BYTES and head[0] == head[TS_PACKET_BYTES] == 0x47:
+            return -size % TS_PACKET_BYTES
+    return 0
+
+
+def is_mp4(head: bytes) -> bool:
+    """Whether a file that begins with `head` is of the MP4 or QuickTime family."""
+    return head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide")
+
+
+def mp4_boxes(file: BinaryIO) -> list[tuple[bytes, int]]:
+    """The outermost boxes: their types and the positions where they should end, the last perhaps past the file's."""
+    boxes: list[tuple[bytes, int]] = []
+    size = os.fstat(file.fileno()).st_size
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        header = file.read(16)
+        length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        elif length == 0:
+            length = size - position
+        if length < 8 or not kind.isascii():
+            break
+        position += length
+        boxes.append((kind, position))
+    return boxes
+
+
+def matroska_end(file: BinaryIO) -> int:
+    """The position where the Matroska segment says it ends; 0 where it was written live and does not say."""
+    file.seek(len(EBML_MAGIC))
+    header_length = read_vint(file)
+    if header_length is None:
+        return 0
+    file.seek(header_length, os.SEEK_CUR)
+    if file.read(4) != SEGMENT_ID:
+        return 0
+    length = read_vint(file)
+    return 0 if length is None else file.tell() + length
+
+
+def read_vint(file: BinaryIO) -> int | None:
+    """An EBML variable-length size at the file's position; None for "unknown" and for what is not one."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    width = 9 - first[0].bit_length()
+    value = int.from_bytes(bytes([first[0] & (0xFF >> width)]) + file.read(width - 1), "big")
+    return None if value == (1 << (7 * width)) - 1 else value

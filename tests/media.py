@@ -1,0 +1,331 @@
+"""Small real videos, one function per kind of trouble, whose frames carry their own number.
+
+Every frame shows its index as a row of ten bright or dark blocks along the top edge over a drifting gradient, so a test
+can prove that frame i is frame i: `frame_number(luma_or_rgb)` reads it back after any sensible lossy coding. Every
+maker takes the path to write first and returns it; the container follows from the suffix.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+FFMPEG: str = imageio_ffmpeg.get_ffmpeg_exe()
+BITS = 10
+WIDTH, HEIGHT, FRAMES, RATE = 160, 120, 30, 25
+
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "16", "-g", "10")
+X264_B = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-bf", "3", "-b_strategy", "0", "-g", "24")
+LOSSLESS = ("-c:v", "ffv1")
+RAW = ("-c:v", "rawvideo")
+TONE = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100")
+
+
+def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint16]:
+    """Frame `number` as 16-bit RGB `[height, width, 3]`: its barcode over a coloured gradient that drifts."""
+    x = np.arange(width)[None, :] / width
+    y = np.arange(height)[:, None] / height
+    phase = 2 * np.pi * number / 40
+    red = 0.5 + 0.3 * np.sin(6 * x + phase) + 0 * y
+    green = 0.3 + 0.4 * y + 0 * x
+    blue = 0.5 + 0.3 * np.cos(5 * y - phase) * x
+    image = np.stack([red, green, blue], axis=-1)
+    band, block = height // 4, width // BITS
+    for bit in range(BITS):
+        image[:band, bit * block : (bit + 1) * block] = 0.9 if number >> bit & 1 else 0.1
+    return (np.clip(image, 0, 1) * 65535).round().astype(np.uint16)
+
+
+def frame_number(image: NDArray[Any]) -> int:
+    """The number painted into `image`: a luma plane `[H, W]` or an RGB image `[H, W, 3]`, of any depth."""
+    luma = np.asarray(image, dtype=np.float64)
+    if luma.ndim == 3:
+        luma = luma.mean(axis=-1)
+    height, width = luma.shape
+    band, block = height // 4, width // BITS
+    levels = [
+        luma[band // 4 : band * 3 // 4, bit * block + block // 4 : bit * block + block * 3 // 4].mean()
+        for bit in range(BITS)
+    ]
+    full_scale = {1: 255.0, 2: float(2 ** int(np.ceil(np.log2(max(luma.max(), 256)))) - 1)}.get(
+        np.asarray(image).dtype.itemsize, 1.0
+    )
+    return sum(1 << bit for bit, level in enumerate(levels) if level > 0.5 * full_scale)
+
+
+def ffmpeg(*arguments: str | Path, stdin: bytes | None = None) -> bytes:
+    """Run ffmpeg with `-y` and fail with its own last words; returns its stdout."""
+    command = [
+        FFMPEG,
+        "-hide_banner",
+        "-nostdin" if stdin is None else "-loglevel",
+        *(() if stdin is None else ("info",)),
+    ]
+    done = subprocess.run(
+        [*command, "-y", *map(str, arguments)],
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"ffmpeg {' '.join(map(str, arguments))}\n{done.stderr.decode(errors='replace')[-2000:]}")
+    return done.stdout
+
+
+def url(path: Path) -> str:
+    """A path as ffmpeg takes it whatever characters it holds."""
+    return f"file:{path.absolute()}"
+
+
+def encode(
+    path: Path,
+    *,
+    frames: int = FRAMES,
+    rate: int = RATE,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    pix_fmt: str = "yuv420p",
+    codec: Sequence[str] = X264,
+    filters: str = "",
+    inputs: Sequence[str | Path] = (),
+    extra: Sequence[str | Path] = (),
+) -> Path:
+    """Encode `frames` numbered pictures; `inputs` are further ffmpeg inputs, `extra` goes before the output name.
+
+    `size` is (width, height). The matrix is BT.601 limited range and untagged unless `filters` says otherwise.
+    """
+    width, height = size
+    raw = b"".join(picture(number, width, height).tobytes() for number in range(frames))
+    source = ("-f", "rawvideo", "-pix_fmt", "rgb48le", "-s", f"{width}x{height}", "-r", str(rate), "-i", "pipe:0")
+    chain = ("-vf", filters) if filters else ()
+    ffmpeg(*source, *inputs, *chain, "-pix_fmt", pix_fmt, *codec, *extra, url(path), stdin=raw)
+    return path
+
+
+def cfr(path: Path, frames: int = FRAMES, rate: int = RATE) -> Path:
+    """Plain: constant rate, H.264 4:2:0, one AAC track."""
+    return encode(path, frames=frames, rate=rate, inputs=TONE, extra=("-c:a", "aac", "-t", str(frames / rate)))
+
+
+def no_audio(path: Path, frames: int = FRAMES) -> Path:
+    """Constant rate, no audio track."""
+    return encode(path, frames=frames)
+
+
+def vfr_pts_ms(frames: int = FRAMES) -> list[int]:
+    """The presentation times, in milliseconds, of the frames that `vfr` writes: irregular gaps of 40 to 400 ms."""
+    gaps = [40 + (number * number * 7) % 23 + (300 if number % 9 == 8 else 0) for number in range(frames)]
+    return [0, *np.cumsum(gaps)[:-1].tolist()]
+
+
+def vfr(path: Path, frames: int = FRAMES, audio: bool = True) -> Path:
+    """Variable frame rate: frame i is shown at `vfr_pts_ms()[i]`, with B-frames and one AAC track."""
+    times = vfr_pts_ms(frames)
+    expression = "+".join(f"eq(N,{number})*{time}" for number, time in enumerate(times))
+    seconds = str(times[-1] / 1000 + 0.1)
+    return encode(
+        path,
+        frames=frames,
+        codec=X264_B,
+        filters=f"settb=1/1000,setpts='{expression}'",
+        inputs=TONE if audio else (),
+        extra=(
+            *("-fps_mode", "passthrough", "-enc_time_base", "1:1000", "-video_track_timescale", "16000"),
+            *(("-c:a", "aac", "-t", seconds) if audio else ()),
+        ),
+    )
+
+
+def late_audio(path: Path, offset_seconds: float = 0.7) -> Path:
+    """The audio starts `offset_seconds` after the video."""
+    return encode(
+        path, inputs=("-itsoffset", str(offset_seconds), *TONE), extra=("-c:a", "aac", "-t", str(FRAMES / RATE))
+    )
+
+
+def rich(path: Path) -> Path:
+    """Matroska with two audio languages, subtitles, two chapters, a title, a location and an attachment."""
+    notes = path.with_suffix(".notes")
+    notes.mkdir(exist_ok=True)
+    subtitles, chapters, attachment = notes / "s.srt", notes / "c.txt", notes / "font.ttf"
+    subtitles.write_text("1\n00:00:00,100 --> 00:00:00,900\nhello\n")
+    chapters.write_text(
+        ";FFMETADATA1\ntitle=A wet street\nlocation=+59.91+010.75/\ncreation_time=2024-05-06T07:08:09.000000Z\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=first\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=500\nEND=1200\ntitle=second\n"
+    )
+    attachment.write_bytes(b"not really a font" * 20)
+    tone_b = ("-f", "lavfi", "-i", "sine=frequency=880:sample_rate=44100")
+    return encode(
+        path,
+        inputs=(*TONE, *tone_b, "-i", subtitles, "-i", chapters),
+        extra=(
+            *("-map", "0:v", "-map", "1:a", "-map", "2:a", "-map", "3:s", "-map_metadata", "4", "-map_chapters", "4"),
+            *("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=nor", "-metadata:s:s:0", "language=ger"),
+            *(
+                "-c:a",
+                "aac",
+                "-c:s",
+                "srt",
+                "-attach",
+                attachment,
+                "-metadata:s:t",
+                "mimetype=application/x-truetype-font",
+            ),
+            *("-t", str(FRAMES / RATE)),
+        ),
+    )
+
+
+def b_frames(path: Path, frames: int = 48) -> Path:
+    """Three B-frames in a row, so the decoder holds frames back until it is flushed."""
+    return encode(path, frames=frames, codec=X264_B)
+
+
+def rotated(path: Path, degrees: int) -> Path:
+    """Plain, with a display matrix: players turn the stored frame `degrees` counter-clockwise to show it."""
+    plain = cfr(path.with_name(f"plain-{path.name}"))
+    ffmpeg("-display_rotation", str(degrees), "-i", url(plain), "-map", "0", "-c", "copy", url(path))
+    return path
+
+
+def pixel_format(path: Path, pix_fmt: str, size: tuple[int, int] = (WIDTH, HEIGHT), frames: int = 8) -> Path:
+    """Lossless in any pixel format, sizes may be odd: FFV1 in `.mkv`, raw in `.nut` for formats that FFV1 lacks."""
+    codec = RAW if path.suffix == ".nut" else LOSSLESS
+    return encode(path, frames=frames, size=size, pix_fmt=pix_fmt, codec=codec)
+
+
+def ten_bit(path: Path, pix_fmt: str = "yuv420p10le", frames: int = FRAMES) -> Path:
+    """H.264 at 10 bits: `yuv420p10le`, `yuv422p10le` or `yuv444p10le`."""
+    return encode(path, frames=frames, pix_fmt=pix_fmt)
+
+
+def tagged(
+    path: Path, matrix: str = "bt709", full_range: bool = False, pix_fmt: str = "yuv420p", frames: int = 8
+) -> Path:
+    """H.264 whose pixels truly are in `matrix` (bt601, bt709 or bt2020) and range, and whose tags say so."""
+    space, primaries, transfer = {
+        "bt601": ("smpte170m", "smpte170m", "smpte170m"),
+        "bt709": ("bt709", "bt709", "bt709"),
+        "bt2020": ("bt2020nc", "bt2020", "bt2020-10"),
+    }[matrix]
+    range_name = "pc" if full_range else "tv"
+    convert = f"scale=out_color_matrix={matrix}:out_range={range_name}:flags=accurate_rnd+full_chroma_int+bicubic"
+    tags = f"setparams=colorspace={space}:range={range_name}:color_primaries={primaries}:color_trc={transfer}"
+    return encode(path, frames=frames, pix_fmt=pix_fmt, filters=f"{convert},format={pix_fmt},{tags}")
+
+
+def hlg(path: Path, frames: int = 8) -> Path:
+    """10 bits tagged as BT.2020 HLG (HDR)."""
+    tags = "setparams=colorspace=bt2020nc:range=tv:color_primaries=bt2020:color_trc=arib-std-b67"
+    return encode(path, frames=frames, pix_fmt="yuv420p10le", filters=f"format=yuv420p10le,{tags}")
+
+
+def odd_size(path: Path) -> Path:
+    """321x181 in FFV1 4:2:0 (write Matroska)."""
+    return pixel_format(path, "yuv420p", size=(321, 181))
+
+
+def grey(path: Path, pix_fmt: str = "gray") -> Path:
+    """FFV1 without chroma (write Matroska): `gray`, `gray10le`, `gray12le` or `gray16le`."""
+    return pixel_format(path, pix_fmt)
+
+
+def anamorphic(path: Path, ratio: str = "4/3") -> Path:
+    """Pixels wider than high: sample aspect ratio `ratio`."""
+    return encode(path, filters=f"setsar={ratio}", frames=8)
+
+
+def interlaced(path: Path) -> Path:
+    """Interlaced H.264, top field first."""
+    return encode(path, frames=12, filters="setfield=tff", extra=("-flags", "+ilme+ildct"))
+
+
+def audio_only(path: Path) -> Path:
+    """One second of AAC and no video."""
+    ffmpeg(*TONE, "-t", "1", "-c:a", "aac", url(path))
+    return path
+
+
+def cover_art(path: Path, with_video: bool = True) -> Path:
+    """An audio track with a cover picture; the real video, if any, has a lower resolution than the cover."""
+    cover = path.with_name(f"cover-{path.stem}.png")
+    ffmpeg("-f", "lavfi", "-i", "color=c=red:s=640x480", "-frames:v", "1", url(cover))
+    sound = path.with_name(f"sound-{path.stem}{path.suffix}")
+    if with_video:
+        cfr(sound)
+    else:
+        audio_only(sound)
+    pictures = 1 if with_video else 0
+    # The cover comes first, where a reader that takes stream 0 would fall for it.
+    ffmpeg(
+        *("-i", url(cover), "-i", url(sound), "-map", "0:v", "-map", "1"),
+        *("-c", "copy", "-disposition:v:0", "attached_pic", *(("-disposition:v:1", "default") * pictures), url(path)),
+    )
+    return path
+
+
+def fragmented(path: Path) -> Path:
+    """mp4 in fragments, as a crash-safe recorder writes it."""
+    return encode(path, extra=("-movflags", "frag_keyframe+empty_moov"))
+
+
+def trimmed(path: Path) -> Path:
+    """mp4 cut losslessly in the middle of a group of pictures: an edit list hides the lead-in frames."""
+    whole = b_frames(path.with_name(f"whole-{path.name}"))
+    ffmpeg("-ss", "0.5", "-i", url(whole), "-t", "1", "-c", "copy", url(path))
+    return path
+
+
+def truncated(path: Path, source: Path, keep: float = 0.6) -> Path:
+    """The first `keep` of the bytes of `source`; an mp4 needs `front_index` first or its index is lost."""
+    content = source.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    return path
+
+
+def front_index(path: Path, source: Path) -> Path:
+    """`source` as mp4 with its index (moov) in front."""
+    ffmpeg("-i", url(source), "-map", "0", "-c", "copy", "-movflags", "+faststart", url(path))
+    return path
+
+
+def corrupted(path: Path, source: Path, start: float = 0.45, end: float = 0.5) -> Path:
+    """`source` with the bytes between two fractions of its length overwritten by noise."""
+    content = bytearray(source.read_bytes())
+    first, last = int(len(content) * start), int(len(content) * end)
+    content[first:last] = np.random.default_rng(7).integers(0, 256, last - first, dtype=np.uint8).tobytes()
+    path.write_bytes(content)
+    return path
+
+
+def changing_size(path: Path) -> Path:
+    """An MPEG transport stream that goes from 160x120 to 192x144 in the middle."""
+    first = encode(path.with_name("first-" + path.name), frames=10, extra=("-f", "mpegts"))
+    second = encode(path.with_name("second-" + path.name), frames=10, size=(192, 144), extra=("-f", "mpegts"))
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    return path
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """What ffmpeg itself says of one decoded frame: its time in ticks of the stream, the MD5 of its planes' bytes."""
+
+    pts: int
+    md5: str
+
+
+def decoded_frames(path: Path, pix_fmt: str | None = None, stream: str = "0:v:0") -> list[DecodedFrame]:
+    """Decode with the ffmpeg binary, the oracle for readers: one entry for each frame in presentation order."""
+    convert = ("-pix_fmt", pix_fmt) if pix_fmt else ()
+    listing = ffmpeg(
+        *("-noautorotate", "-copyts", "-i", url(path), "-map", stream, *convert),
+        *("-fps_mode", "passthrough", "-enc_time_base", "demux", "-f", "framemd5", "pipe:1"),
+    ).decode()
+    rows = [line.split(",") for line in listing.splitlines() if line and not line.startswith("#")]
+    return [DecodedFrame(int(row[2]), row[5].strip()) for row in rows]
