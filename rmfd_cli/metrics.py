@@ -23,7 +23,7 @@ def psnr(image: Tensor, reference: Tensor) -> Tensor:
 
 
 def ssim(image: Tensor, reference: Tensor) -> Tensor:
-    """Structural similarity (Wang et al., 2004) per image: 11×11 Gaussian window, σ = 1.5, windows inside the image only.
+    """Structural similarity (Wang et al., 2004) per image: 11×11 Gaussian window, σ = 1.5, inside the image only.
 
     Args:
         image: `[N, C, H, W]` in [0, 1], H and W at least 11.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 Planes: TypeAlias = tuple[NDArray[Any], ...]
@@ -29,12 +28,13 @@ class Colour:
     matrix: Matrix
     """The YCbCr matrix in force: the stream's tag, or BT.709 from 720 lines or 1280 columns up and BT.601 below."""
     full_range: bool
-    """True for full ("pc", JPEG) range; an untagged stream counts as limited ("tv")."""
+    """True for full ("pc", JPEG) range; an untagged stream counts as limited ("tv"), untagged grey as full."""
     tag_matrix: int
-    """The stream's own tags as AVCOL_* numbers, 2 where unspecified: written back as they were, never the guess."""
     tag_primaries: int
     tag_transfer: int
+    """The stream's own tags as AVCOL_* numbers, 2 where unspecified: written back as they were, never the guess."""
     tag_range: int
+    """Likewise, but 0 where unspecified: the numbers of AVColorRange differ from the others'."""
 
 
 @dataclass(frozen=True)

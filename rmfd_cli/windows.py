@@ -1,7 +1,7 @@
 """Sliding windows over a stream: N items in, N windows out, edges repeated, never across a cut."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
@@ -38,31 +38,31 @@ def sliding(
         [('a', 'a', 'b'), ('a', 'b', 'c'), ('b', 'c', 'c')]
     """
     scene: deque[Item] = deque()
-    """The current scene's items from `back` before the next window's centre on."""
+    """Items of the current scene that a window can still need."""
     passed = 0
+    """How many of them have been the centre of a window."""
     begins = True
-
-    def window(centre: int) -> tuple[Item, ...]:
-        last = len(scene) - 1
-        return tuple(scene[min(max(centre + k, 0), last)] for k in range(-back, ahead + 1))
-
-    def drain() -> Iterator[Window]:
-        nonlocal begins
-        for centre in range(passed, len(scene)):
-            yield Window(window(centre), begins)
-            begins = False
-
     for item in items:
         if scene and is_cut(scene[-1], item):
-            yield from drain()
+            for centre in range(passed, len(scene)):
+                yield Window(_around(scene, centre, back, ahead), begins)
+                begins = False
             scene.clear()
             passed, begins = 0, True
         scene.append(item)
         if len(scene) - passed > ahead:
-            yield Window(window(passed), begins)
+            yield Window(_around(scene, passed, back, ahead), begins)
             begins = False
             passed += 1
-            if passed > back:
+            # The last item stays even where no window needs it: the next one is compared with it.
+            if passed > max(back, 1):
                 scene.popleft()
                 passed -= 1
-    yield from drain()
+    for centre in range(passed, len(scene)):
+        yield Window(_around(scene, centre, back, ahead), begins)
+        begins = False
+
+
+def _around(scene: Sequence[Item], centre: int, back: int, ahead: int) -> tuple[Item, ...]:
+    last = len(scene) - 1
+    return tuple(scene[min(max(centre + k, 0), last)] for k in range(-back, ahead + 1))

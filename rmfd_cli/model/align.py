@@ -29,7 +29,7 @@ def luma_for_flow(rgb: NDArray[Any]) -> NDArray[np.uint8]:
         scale = 255 / 65535 if rgb.dtype == np.uint16 else 255.0
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) * scale
         small = np.clip(small + 0.5, 0, 255).astype(np.uint8)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -46,9 +46,10 @@ def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> N
         return np.zeros((2, *current.shape), np.float32)
     # A DIS object keeps scratch buffers from call to call: one per thread.
     if not hasattr(_local, "dis"):
-        _local.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        _local.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow = _local.dis.calc(current, neighbour, None)
-    return np.ascontiguousarray(flow.transpose(2, 0, 1)) * np.float32(SHRINK)
+    planar: NDArray[np.float32] = np.ascontiguousarray(flow.transpose(2, 0, 1)) * np.float32(SHRINK)
+    return planar
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:

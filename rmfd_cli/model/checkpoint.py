@@ -60,7 +60,7 @@ def shipped_weights(name: str) -> Path:
     entries = manifest()["models"]
     if name not in entries:
         raise WeightsError(f"there is no model called {name!r}; shipped are: {', '.join(sorted(entries))}")
-    path = folder / entries[name]["file"]
+    path = folder / str(entries[name]["file"])
     if not path.is_file():
         raise WeightsError(f"{path} is missing; install rmfd again")
     if sha256(path) != entries[name]["sha256"]:
@@ -80,4 +80,3 @@ def manifest() -> dict[str, Any]:
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-

@@ -134,18 +134,20 @@ class InverseRecovery(nn.Module):
         self.rain = nn.Conv2d(width, 16 * (CANDIDATES + 1 + 3), 1)
         self.veil = nn.Conv2d(deep, 3, 1)
         self.tint = nn.Conv2d(deep, 3, 1)
-        with torch.no_grad():
-            # Begin as the identity: nothing covered, clear air.
-            self.rain.weight.mul_(0.1)
-            self.rain.bias.zero_()
-            self.rain.bias[16 * CANDIDATES : 16 * (CANDIDATES + 1)] = -2.0
-            for head in (self.veil, self.tint):
-                head.weight.mul_(0.1)
-                head.bias.zero_()
-            self.veil.bias[0] = 4.0
+        # Begin near the identity: little covered, clear air.
+        for head in (self.rain, self.veil, self.tint):
+            nn.init.normal_(head.weight, std=0.01)
+        covered = 16 * CANDIDATES
+        self.rain.bias = nn.Parameter(
+            torch.zeros(16 * (CANDIDATES + 4)).index_fill_(0, torch.arange(covered, covered + 16), -2.0)
+        )
+        self.veil.bias = nn.Parameter(torch.tensor([4.0, 0.0, 0.0]))
+        self.tint.bias = nn.Parameter(torch.zeros(3))
         self.hidden = hidden
 
-    def features(self, frame: Tensor, evidence: Tensor, hidden: Tensor | None, to_previous: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def features(
+        self, frame: Tensor, evidence: Tensor, hidden: Tensor | None, to_previous: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter and an eighth, and the new hidden state."""
         x = F.relu(self.squeeze(torch.cat([F.pixel_unshuffle(frame, 4), F.pixel_unshuffle(evidence, 4)], 1)))
         skip = self.encode(F.relu(self.enter(x)))
@@ -197,8 +199,8 @@ class Refinement(nn.Module):
         self.squeeze = nn.Conv2d(16 * 4 + config.width, config.width, 1)
         self.body = nn.Sequential(*(Residual(config.width) for _ in range(config.refine_blocks)))
         self.out = nn.Conv2d(config.width, 48, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out.weight = nn.Parameter(torch.zeros_like(self.out.weight))
+        self.out.bias = nn.Parameter(torch.zeros(48))
 
     def forward(self, coarse: Tensor, change: Tensor, features: Tensor) -> Tensor:
         """Correction `[B, 3, H, W]` to the coarse estimate; `change` is its luma against the last restored frame's."""
@@ -243,9 +245,12 @@ class Rmfd(nn.Module):
         frame, previous, following = (
             F.pad(x, pad, mode="replicate") for x in (window.current, window.previous, window.following)
         )
-        size = frame.shape[-2:]
-        to_previous = resize_flow(F.pad(window.to_previous, _half(pad, window), mode="replicate"), *size, 1.0)
-        to_following = resize_flow(F.pad(window.to_following, _half(pad, window), mode="replicate"), *size, 1.0)
+        to_previous = resize_flow(
+            F.pad(window.to_previous, _half(pad, window), mode="replicate"), frame.shape[-2], frame.shape[-1], 1.0
+        )
+        to_following = resize_flow(
+            F.pad(window.to_following, _half(pad, window), mode="replicate"), frame.shape[-2], frame.shape[-1], 1.0
+        )
 
         following = warp(following, to_following)
         if state.hazy is None or state.restored is None:
@@ -254,7 +259,7 @@ class Rmfd(nn.Module):
             last_hazy, last_restored = median, None
         else:
             aligned = warp(torch.cat([previous, state.hazy, state.restored], 1), to_previous)
-            previous, last_hazy, last_restored = aligned.split(3, 1)
+            previous, last_hazy, last_restored = aligned.chunk(3, 1)
             median = _median(frame, previous, following)
         candidates = [median, previous, following, last_hazy]
         evidence = torch.cat([_luma(frame - candidate) for candidate in candidates], 1)
@@ -266,11 +271,10 @@ class Rmfd(nn.Module):
         change = _luma(coarse - (coarse if last_restored is None else last_restored))
         image = coarse + self.refinement(coarse, change, features)
 
-        restored = Restored(
-            *(x[..., :height, :width] for x in (image, coarse, hazy, transmission)),
-            airlight,
-            flow[..., :height, :width],
-        )
+        def crop(x: Tensor) -> Tensor:
+            return x[..., :height, :width]
+
+        restored = Restored(crop(image), crop(coarse), crop(hazy), crop(transmission), airlight, crop(flow))
         return restored, State(hidden, hazy, image, airlight)
 
 

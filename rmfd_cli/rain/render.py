@@ -31,9 +31,7 @@ def render_layers(clean: Tensor, weather: Weather, generator: torch.Generator) -
     added = torch.zeros(frames, 1, height, width, device=clean.device)
     covering = torch.zeros_like(added)
     for layer in weather.layers:
-        thickness = draw_streaks(
-            layer, frames, height, width, gust_degrees=weather.gust_degrees, generator=generator
-        )
+        thickness = draw_streaks(layer, frames, height, width, gust_degrees=weather.gust_degrees, generator=generator)
         if layer.additive:
             added = added + thickness
         else:

@@ -72,9 +72,7 @@ def draw_streaks(
     return _widen(thickness, layer.width_px)
 
 
-def _splat(
-    columns: list[Tensor], layer: StreakLayer, frames: int, height: int, width: int, phase: Tensor
-) -> Tensor:
+def _splat(columns: list[Tensor], layer: StreakLayer, frames: int, height: int, width: int, phase: Tensor) -> Tensor:
     """Points along every streak, each spread over its four nearest pixels."""
     x, y, length, opacity, direction_x, direction_y, frame = columns
     samples = (length / SAMPLE_SPACING_PX).ceil().clamp(min=1).long()

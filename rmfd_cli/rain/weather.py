@@ -89,9 +89,7 @@ class Weather:
 
 CLEAR = Veil(optical_depth=0.0, relief=0.0, airlight=(0.8, 0.8, 0.8), flow=0.0)
 PERFECT_CAMERA = Camera(read_noise=0.0, shot_noise=0.0, sharpen=0.0, jpeg_quality=100)
-DRY = Weather(
-    layers=(), veil=CLEAR, drop_gain=1.0, drop_glow=(0.0, 0.0, 0.0), gust_degrees=0.0, camera=PERFECT_CAMERA
-)
+DRY = Weather(layers=(), veil=CLEAR, drop_gain=1.0, drop_glow=(0.0, 0.0, 0.0), gust_degrees=0.0, camera=PERFECT_CAMERA)
 """No rain at all: rendering it gives the clean clip back."""
 
 
@@ -128,7 +126,7 @@ def _sample_layers(rng: np.random.Generator) -> tuple[StreakLayer, ...]:
     # Layers of one shower share wind and exposure; distance scales length and width together.
     length = _log_uniform(rng, 6, 70)
     step = _log_uniform(rng, 1.0, 12)
-    heavy = _log_uniform(rng, 0.15, 5.0)
+    heavy = _log_uniform(rng, 0.1, 4.0)
     additive = bool(rng.random() < 0.35)
     layers = []
     for near in sorted(rng.uniform(0, 1, rng.integers(1, 4))):

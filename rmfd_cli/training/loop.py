@@ -102,7 +102,7 @@ def train(config: TrainConfig, resume: Path | None = None, on_step: Callable[[Pr
             began = time.perf_counter()
             for group in optimizer.param_groups:
                 group["lr"] = _learning_rate(config, step)
-            terms = _update(model, optimizer, batch.to(device), config)
+            terms = update(model, optimizer, batch.to(device), config)
             loss = sum(terms.values())
             if not math.isfinite(loss):
                 raise TrainingError(
@@ -160,9 +160,7 @@ def _batches(clips: list[Clip], config: TrainConfig, first: int) -> Iterator[tup
     """Batches by step, the next one drawn while the last one is learnt from."""
 
     def draw(step: int) -> Batch:
-        return draw_batch(
-            clips, config.seed, step, size=config.batch_size, frames=config.clip_frames, crop_px=config.crop_px
-        )
+        return draw_batch(clips, config.seed, step, size=config.batch_size, frames=config.clip_frames, crop_px=config.crop_px)
 
     with ThreadPoolExecutor(1) as drawer:
         pending = drawer.submit(draw, first)
@@ -181,14 +179,15 @@ def _validation_batches(clips: list[Clip], config: TrainConfig) -> list[Batch]:
     ]
 
 
-def _update(model: Rmfd, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig) -> dict[str, float]:
+def update(model: Rmfd, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig) -> dict[str, float]:
+    """One step of gradient descent on one batch; returns every weighted term of the loss before it."""
     kind = batch.rainy.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=config.mixed_precision):
         estimates = run_clip(model, batch)
     terms = losses(ClipEstimates(*(x.float() for x in estimates)), batch, config.weights)
     total: Tensor = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    torch.autograd.backward(total)
     nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
     optimizer.step()
     return {name: float(value.detach()) for name, value in terms.items()}
@@ -230,9 +229,7 @@ def _save_checkpoint(
     partial.replace(path)
 
 
-def _load_checkpoint(
-    path: Path, config: TrainConfig, model: Rmfd, average: Rmfd, optimizer: torch.optim.Optimizer
-) -> int:
+def _load_checkpoint(path: Path, config: TrainConfig, model: Rmfd, average: Rmfd, optimizer: torch.optim.Optimizer) -> int:
     """Fills model, average and optimiser; returns the number of steps done."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

@@ -52,17 +52,28 @@ class ClipEstimates(NamedTuple):
 def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """Every weighted term by name; their sum is what training minimises."""
     veiled = (1 - batch.transmission).mean((2, 3, 4), keepdim=True)
+    share = balance(batch)
     terms = {
-        "image": charbonnier(estimates.image - batch.clean),
+        "image": charbonnier((estimates.image - batch.clean) * share),
         "structure": 1 - ssim(estimates.image.flatten(0, 1), batch.clean.flatten(0, 1)).mean(),
-        "coarse": charbonnier(estimates.coarse - batch.clean),
-        "hazy": charbonnier(estimates.hazy - batch.hazy),
-        "transmission": (estimates.transmission - batch.transmission).abs().mean(),
+        "coarse": charbonnier((estimates.coarse - batch.clean) * share),
+        "hazy": charbonnier((estimates.hazy - batch.hazy) * share),
+        "transmission": ((estimates.transmission - batch.transmission) * share).abs().mean(),
         "airlight": ((estimates.airlight - batch.airlight).abs() * veiled).mean(),
         "flow": (estimates.flow - batch.flow).abs().mean(),
-        "change": charbonnier(estimates.image.diff(dim=1) - batch.clean.diff(dim=1)),
+        "change": charbonnier((estimates.image.diff(dim=1) - batch.clean.diff(dim=1)) * share),
     }
     return {name: getattr(weights, name) * value for name, value in terms.items()}
+
+
+def balance(batch: Batch) -> Tensor:
+    """A factor per clip, `[B, 1, 1, 1, 1]`, that keeps downpours from drowning drizzle in the loss.
+
+    A violent clip's error is fifty times a light one's, while in decibels both matter alike; errors are scaled by the inverse
+    square root of how far the rainy clip is from the clean one, half way between the two.
+    """
+    damage = (batch.rainy - batch.clean).abs().mean((1, 2, 3, 4), keepdim=True)
+    return (0.03 / (damage + 0.005)).sqrt()
 
 
 def charbonnier(error: Tensor, epsilon: float = 1e-3) -> Tensor:

@@ -1,0 +1,112 @@
+"""PSNR and SSIM of rmfd and of unlearned baselines on clean clips rained on by another generator.
+
+    python benchmarks/quality.py CLEAN_DIR [--weights FILE] [--frames 12] [--json scores.json]
+
+Every clip is scaled to 640 pixels in width at most; every method sees the same 8-bit rainy frames. Scores are means over
+the frames of a clip, then over clips. PSNR and SSIM are on RGB; Y is the luma that derain papers use.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import baselines
+import cv2
+import numpy as np
+import other_rain
+import torch
+from numpy.typing import NDArray
+
+from rmfd_cli.metrics import luma, psnr, ssim
+from rmfd_cli.model.streaming import restorer
+from rmfd_cli.video.reader import VideoReader
+
+
+def main() -> None:
+    """Scores every method on every clip and style, and prints the means."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clean_dir", type=Path)
+    parser.add_argument("--weights", default="small", help="a shipped model's name or a safetensors file")
+    parser.add_argument("--frames", type=int, default=12, help="frames per clip")
+    parser.add_argument("--json", type=Path, help="write all scores here")
+    arguments = parser.parse_args()
+    methods = _methods(arguments.weights)
+    table: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    for number, path in enumerate(sorted(arguments.clean_dir.glob("*.mp4"))):
+        clean = _read(path, arguments.frames)
+        for style_number, (name, style) in enumerate(other_rain.STYLES.items()):
+            rainy = other_rain.add_rain(clean, style, seed=7919 * number + style_number)
+            for method, restore in methods.items():
+                table[name][method].append(_scores(restore(rainy), clean))
+            print(f"{path.stem:26s} {name}", flush=True)
+    means = {
+        style: {
+            method: {key: float(np.mean([clip[key] for clip in clips])) for key in clips[0]} for method, clips in rows.items()
+        }
+        for style, rows in table.items()
+    }
+    means["all"] = {
+        method: {
+            key: float(np.mean([means[style][method][key] for style in other_rain.STYLES])) for key in means["light"][method]
+        }
+        for method in methods
+    }
+    _print(means)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(means, indent=1) + "\n")
+
+
+def _methods(weights: str) -> dict[str, Callable[[baselines.Clip], baselines.Clip]]:
+    ours = restorer(weights, "cpu")
+
+    def derain(rainy: baselines.Clip) -> baselines.Clip:
+        frames = np.round(rainy * 255).astype(np.uint8)
+        return rainy + np.stack(list(ours(iter(frames))))
+
+    return {
+        "input": lambda rainy: rainy,
+        "median of 3": lambda rainy: baselines.plain_median(rainy, 1),
+        "median of 5": lambda rainy: baselines.plain_median(rainy, 2),
+        "aligned median of 3": lambda rainy: baselines.aligned_median(rainy, 1),
+        "aligned median of 5": lambda rainy: baselines.aligned_median(rainy, 2),
+        "aligned 3, where brighter": lambda rainy: baselines.replace_outliers(rainy, baselines.aligned_median(rainy, 1)),
+        "aligned 5, where brighter": lambda rainy: baselines.replace_outliers(rainy, baselines.aligned_median(rainy, 2)),
+        "rmfd": derain,
+    }
+
+
+def _read(path: Path, frames: int) -> NDArray[np.float32]:
+    clip = []
+    with VideoReader(str(path)) as reader:
+        for frame in reader:
+            height, width = frame.rgb.shape[:2]
+            scale = min(1.0, 640 / width)
+            size = (round(width * scale), round(height * scale))
+            clip.append(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
+            if len(clip) == frames:
+                break
+    return np.stack(clip)
+
+
+def _scores(restored: NDArray[np.float32], clean: NDArray[np.float32]) -> dict[str, float]:
+    rounded = np.round(restored.clip(0, 1) * 255).astype(np.float32) / 255
+    x, y = (torch.from_numpy(clip).permute(0, 3, 1, 2) for clip in (rounded, clean))
+    return {
+        "psnr": float(psnr(x, y).mean()),
+        "ssim": float(ssim(x, y).mean()),
+        "y_psnr": float(psnr(luma(x), luma(y)).mean()),
+        "y_ssim": float(ssim(luma(x), luma(y)).mean()),
+    }
+
+
+def _print(means: dict[str, dict[str, dict[str, float]]]) -> None:
+    for style, rows in means.items():
+        print(f"\n{style:28s} {'PSNR':>7s} {'SSIM':>7s} {'Y PSNR':>7s} {'Y SSIM':>7s}")
+        for method, score in rows.items():
+            print(f"{method:28s} {score['psnr']:7.2f} {score['ssim']:7.4f} {score['y_psnr']:7.2f} {score['y_ssim']:7.4f}")
+
+
+if __name__ == "__main__":
+    main()

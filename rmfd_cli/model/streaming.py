@@ -1,0 +1,129 @@
+"""From a stream of frames to a stream of residuals: windows, alignment and the recurrent state around the network."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rmfd_cli.errors import EnvironmentFailure, OutOfMemoryFailure
+from rmfd_cli.model.align import estimate_flow, luma_for_flow
+from rmfd_cli.model.checkpoint import load_model, shipped_weights
+from rmfd_cli.model.network import Rmfd, Window
+from rmfd_cli.model.scene import is_cut
+from rmfd_cli.types import Rgb
+from rmfd_cli.windows import sliding
+
+Restore: TypeAlias = Callable[[Iterable[Rgb]], Iterator[NDArray[np.float32]]]
+"""Upright RGB frames `[H, W, 3]` in, one residual (restored − input, in units of [0, 1]) per frame out, in order."""
+
+LARGEST = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+
+
+class View(NamedTuple):
+    """What is computed once per frame, however many windows it appears in."""
+
+    image: Tensor
+    """`[1, 3, H, W]` float32 in [0, 1], on the model's device."""
+    luma: NDArray[np.uint8]
+    """What the flow is estimated on."""
+
+
+def restorer(model: str, device: str) -> Restore:
+    """Loads a model and gives the function that takes rain out of a stream of frames.
+
+    Args:
+        model: a shipped model's name, `auto`, or the path of a safetensors file.
+        device: `auto`, `cpu`, `cuda`, or another name that torch knows.
+
+    Raises:
+        WeightsError: there is no such model or it is damaged.
+        EnvironmentFailure: there is no such device.
+    """
+    where = choose_device(device)
+    path = Path(model) if model.endswith(".safetensors") else shipped_weights("small" if model == "auto" else model)
+    network = load_model(path).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return lambda frames: restore(frames, network, where)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes a CUDA GPU where there is one, else the CPU; other names are torch's own.
+
+    Raises:
+        EnvironmentFailure: this machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise EnvironmentFailure(f"device {name!r} cannot be used here ({reason}); try --device cpu") from error
+    return device
+
+
+def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterator[NDArray[np.float32]]:
+    """One residual per frame; pulls two frames more than it has yielded.
+
+    The flows of the next window are estimated, and its frame fetched, while the network works on this one. State and window
+    begin anew at every scene cut.
+
+    Args:
+        frames: upright RGB `[H, W, 3]`, uint8 or uint16, all of one size.
+        model: on `device`.
+        device: where the network runs.
+
+    Yields:
+        `[H, W, 3]` float32: restored minus input, where the restored frame is clipped to [0, 1].
+
+    Raises:
+        OutOfMemoryFailure: the device cannot hold a frame of this size.
+    """
+    views = (View(_to_tensor(rgb, device), luma_for_flow(rgb)) for rgb in frames)
+    config = model.config
+    windows = sliding(views, config.look_back, config.look_ahead, lambda before, after: is_cut(before.luma, after.luma))
+    state = model.initial_state()
+    with torch.inference_mode():
+        for window, begins in _ahead(_aligned(windows, device)):
+            if begins:
+                state = model.initial_state()
+            try:
+                restored, state = model.step(window, state)
+            except torch.OutOfMemoryError as error:
+                size = " by ".join(str(n) for n in reversed(window.current.shape[-2:]))
+                raise OutOfMemoryFailure(f"{device} has too little memory for frames of {size}; try --device cpu") from error
+            residual = restored.image[0].clamp(0, 1) - window.current[0]
+            yield residual.permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def _aligned(windows: Iterable[Any], device: torch.device) -> Iterator[tuple[Window, bool]]:
+    for (previous, current, following), begins in windows:
+        to_previous, to_following = (
+            torch.from_numpy(
+                np.zeros((2, *current.luma.shape), np.float32)
+                if neighbour is current
+                else estimate_flow(current.luma, neighbour.luma)
+            )[None].to(device)
+            for neighbour in (previous, following)
+        )
+        yield Window(previous.image, current.image, following.image, to_previous, to_following), begins
+
+
+def _ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items, each prepared in a thread while the one before it is being used."""
+    with ThreadPoolExecutor(1) as preparer:
+        pending: Future[Any] = preparer.submit(next, items, None)
+        while (item := pending.result()) is not None:
+            pending = preparer.submit(next, items, None)
+            yield item
+
+
+def _to_tensor(rgb: Rgb, device: torch.device) -> Tensor:
+    """`[H, W, 3]` integers to `[1, 3, H, W]` float32 in [0, 1]."""
+    planar = np.ascontiguousarray(rgb.transpose(2, 0, 1))
+    return torch.from_numpy(planar.astype(np.float32) * np.float32(1 / LARGEST[rgb.dtype]))[None].to(device)

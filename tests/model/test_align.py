@@ -1,0 +1,51 @@
+"""Flow finds a known shift, and warping undoes it."""
+
+import numpy as np
+import torch
+
+from rmfd_cli.model.align import SHRINK, estimate_flow, luma_for_flow, resize_flow, warp
+
+
+def scene(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((height // 8 + 1, width // 8 + 1, 3)).repeat(8, 0).repeat(8, 1)[:height, :width]
+    return (255 * coarse).astype(np.uint8)
+
+
+def test_flow_finds_a_shift_and_warping_by_it_brings_the_neighbour_into_register():
+    big = scene(120, 160)
+    current, neighbour = big[8:104, 10:138], big[4:100, 4:132]  # content moved by (+6, +4)
+    flow = estimate_flow(luma_for_flow(current), luma_for_flow(neighbour))
+    assert flow.shape == (2, 96 // SHRINK, 128 // SHRINK)
+    inner = flow[:, 8:-8, 8:-8]
+    np.testing.assert_allclose(np.median(inner, axis=(1, 2)), (6, 4), atol=0.5)
+
+    a, b = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (current, neighbour))
+    aligned = warp(b, resize_flow(torch.from_numpy(flow)[None], 96, 128, 1.0))
+    before = (b - a)[..., 12:-12, 12:-12].abs().mean()
+    after = (aligned - a)[..., 12:-12, 12:-12].abs().mean()
+    assert after < before / 4
+
+
+def test_warping_by_whole_pixels_is_exact_and_repeats_the_edge():
+    image = torch.rand(1, 2, 6, 9)
+    flow = torch.zeros(1, 2, 6, 9)
+    flow[:, 0] = 2.0
+    warped = warp(image, flow)
+    torch.testing.assert_close(warped[..., :7], image[..., 2:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(warped[..., 7:], image[..., 8:].expand(1, 2, 6, 2), atol=1e-5, rtol=0)
+
+
+def test_luma_is_the_same_whatever_the_bit_depth():
+    rgb = scene(33, 47)
+    eight = luma_for_flow(rgb).astype(int)
+    sixteen = luma_for_flow(rgb.astype(np.uint16) * 257).astype(int)
+    floating = luma_for_flow(rgb.astype(np.float32) / 255).astype(int)
+    assert eight.shape == (17, 24)
+    assert abs(eight - sixteen).max() <= 1
+    assert abs(eight - floating).max() <= 1
+
+
+def test_frames_too_small_to_search_have_no_flow():
+    tiny = luma_for_flow(scene(24, 24))
+    assert not estimate_flow(tiny, tiny).any()

@@ -1,0 +1,58 @@
+"""Weights come back as they were, and damaged ones are refused."""
+
+import json
+
+import pytest
+import torch
+
+from rmfd_cli.errors import WeightsError
+from rmfd_cli.model import checkpoint
+from rmfd_cli.model.checkpoint import export_weights, load_model, manifest, sha256, shipped_weights
+from rmfd_cli.model.network import ModelConfig, Rmfd
+
+TINY = ModelConfig(width=8, deep_width=12, hidden=4, deep_blocks=1, refine_blocks=1)
+
+
+def test_exported_weights_come_back_with_their_architecture(tmp_path):
+    model = Rmfd(TINY)
+    export_weights(model, tmp_path / "w.safetensors")
+    loaded = load_model(tmp_path / "w.safetensors")
+    assert loaded.config == TINY
+    assert not loaded.training
+    for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_missing_truncated_and_foreign_files_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="there are no weights"):
+        load_model(tmp_path / "none.safetensors")
+    export_weights(Rmfd(TINY), tmp_path / "w.safetensors")
+    content = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match="does not hold weights"):
+        load_model(tmp_path / "cut.safetensors")
+    (tmp_path / "text.safetensors").write_text("hello")
+    with pytest.raises(WeightsError, match="does not hold weights"):
+        load_model(tmp_path / "text.safetensors")
+
+
+def test_every_shipped_model_is_the_file_that_the_manifest_describes():
+    for name, entry in manifest()["models"].items():
+        path = shipped_weights(name)
+        assert sha256(path) == entry["sha256"]
+        assert path.stat().st_size < 20e6
+        assert load_model(path).config == ModelConfig(**entry["config"])
+
+
+def test_an_unknown_name_lists_what_is_shipped():
+    with pytest.raises(WeightsError, match="shipped are: .*small"):
+        shipped_weights("medium")
+
+
+def test_a_file_that_is_not_the_shipped_one_is_refused(tmp_path, monkeypatch):
+    entry = {"file": "w.safetensors", "sha256": "0" * 64}
+    (tmp_path / "manifest.json").write_text(json.dumps({"models": {"small": entry}}))
+    export_weights(Rmfd(TINY), tmp_path / "w.safetensors")
+    monkeypatch.setattr(checkpoint.resources, "files", lambda package: tmp_path)
+    with pytest.raises(WeightsError, match="damaged"):
+        shipped_weights("small")

@@ -1,0 +1,133 @@
+"""The network's contract: any size, streaming equals the whole clip, state is a value, cuts begin anew."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from rmfd_cli.model.network import ModelConfig, Rmfd, State, Window
+from rmfd_cli.model.streaming import restore
+from rmfd_cli.training.data import clip_flows
+
+
+@pytest.fixture(scope="module")
+def model() -> Rmfd:
+    torch.manual_seed(0)
+    network = Rmfd(ModelConfig()).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        # Away from the identity that it is initialised to, so that every path carries something.
+        parameter.add_(0.02 * torch.randn_like(parameter))
+    return network
+
+
+def clip(frames: int, height: int = 40, width: int = 56, seed: int = 0) -> list[np.ndarray]:
+    """A textured scene that moves by one pixel a frame, with a little noise, uint8 `[H, W, 3]`."""
+    rng = np.random.default_rng(seed)
+    scene = rng.integers(0, 256, (height // 4 + 1, (width + frames) // 4 + 2, 3)).astype(np.uint8)
+    scene = scene.repeat(4, 0).repeat(4, 1)
+    noise = rng.integers(0, 12, (frames, height, width, 3)).astype(np.uint8)
+    return [np.minimum(scene[:height, t : t + width], 240) + noise[t] for t in range(frames)]
+
+
+def windows(frames: list[np.ndarray]) -> list[Window]:
+    rainy = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 255
+    back, ahead = clip_flows(rainy)
+    last = len(frames) - 1
+    return [
+        Window(*(rainy[min(max(k, 0), last)][None] for k in (t - 1, t, t + 1)), back[t][None], ahead[t][None])
+        for t in range(len(frames))
+    ]
+
+
+def run(model: Rmfd, steps: list[Window], state: State) -> tuple[list[torch.Tensor], State]:
+    images = []
+    for window in steps:
+        restored, state = model.step(window, state)
+        images.append(restored.image)
+    return images, state
+
+
+@pytest.mark.parametrize("split", [1, 2, 5, 6])
+def test_streaming_in_parts_equals_the_whole_clip(model, split):
+    steps = windows(clip(7))
+    whole, _ = run(model, steps, model.initial_state())
+    first, state = run(model, steps[:split], model.initial_state())
+    rest, _ = run(model, steps[split:], state)
+    for a, b in zip(whole, first + rest, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_two_videos_can_share_a_model(model):
+    one, two = windows(clip(4, seed=1)), windows(clip(4, seed=2))
+    alone, _ = run(model, one, model.initial_state())
+    states = [model.initial_state(), model.initial_state()]
+    for t in range(4):
+        interleaved, states[0] = model.step(one[t], states[0])
+        _, states[1] = model.step(two[t], states[1])
+        assert torch.equal(interleaved.image, alone[t])
+
+
+def test_state_matters(model):
+    steps = windows(clip(3))
+    carried, _ = run(model, steps, model.initial_state())
+    fresh, _ = model.step(steps[2], model.initial_state())
+    assert not torch.allclose(carried[2], fresh.image, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 31), (33, 16), (48, 50), (63, 64)])
+def test_any_size_from_16_comes_back_as_it_went_in(model, height, width):
+    steps = windows(clip(2, height, width))
+    images, _ = run(model, steps, model.initial_state())
+    assert all(image.shape == (1, 3, height, width) for image in images)
+    assert all(torch.isfinite(image).all() for image in images)
+
+
+def test_residuals_come_one_per_frame_and_equal_the_steps(model):
+    frames = clip(5)
+    residuals = list(restore(iter(frames), model, torch.device("cpu")))
+    stepped, _ = run(model, windows(frames), model.initial_state())
+    assert len(residuals) == 5
+    for residual, frame, image in zip(residuals, frames, stepped, strict=True):
+        expected = image[0].clamp(0, 1).permute(1, 2, 0).numpy() - frame.astype(np.float32) / 255
+        assert residual.dtype == np.float32
+        np.testing.assert_allclose(residual, expected, atol=1e-5)
+
+
+def test_sixteen_bit_frames_are_restored_like_eight_bit_ones(model):
+    frames = clip(3)
+    narrow = list(restore(iter(frames), model, torch.device("cpu")))
+    wide = list(restore((frame.astype(np.uint16) * 257 for frame in frames), model, torch.device("cpu")))
+    for a, b in zip(narrow, wide, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.02)
+
+
+def test_a_scene_cut_begins_anew(model):
+    dark = [frame // 8 for frame in clip(4, seed=3)]
+    bright = [255 - frame // 8 for frame in clip(4, seed=4)]
+    device = torch.device("cpu")
+    joined = list(restore(iter(dark + bright), model, device))
+    alone = [*restore(iter(dark), model, device), *restore(iter(bright), model, device)]
+    for a, b in zip(joined, alone, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_empty_stream_gives_nothing(model):
+    assert list(restore(iter(()), model, torch.device("cpu"))) == []
+
+
+def test_small_costs_at_most_two_gmac_per_vga_frame(model):
+    frame, flow = torch.zeros(1, 3, 480, 640), torch.zeros(1, 2, 240, 320)
+    with FlopCounterMode(display=False) as counter:
+        model.step(Window(frame, frame, frame, flow, flow), model.initial_state())
+    assert 1e9 < counter.get_total_flops() / 2 < 2e9
+
+
+def test_thousands_of_steps_do_not_drift(model):
+    """With frames of noise the feedback of restored frames is as strong as it gets."""
+    steps = windows(clip(8))
+    state = model.initial_state()
+    early, late = [], []
+    for t in range(400):
+        restored, state = model.step(steps[2 + t % 4], state)
+        (early if t < 40 else late).append(restored.image.abs().mean().item())
+    assert max(late[-40:]) < 1.5 * max(early) + 0.1

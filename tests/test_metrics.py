@@ -1,0 +1,51 @@
+"""Our PSNR and SSIM against scikit-image's."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from rmfd_cli.metrics import luma, psnr, ssim
+
+
+@pytest.fixture
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    reference = rng.random((2, 3, 40, 52))
+    return np.clip(reference + 0.1 * rng.standard_normal(reference.shape), 0, 1), reference
+
+
+def test_psnr_agrees_with_scikit_image(pair):
+    image, reference = pair
+    ours = psnr(torch.from_numpy(image), torch.from_numpy(reference))
+    for k in range(2):
+        assert ours[k].item() == pytest.approx(peak_signal_noise_ratio(reference[k], image[k], data_range=1.0))
+
+
+def test_ssim_agrees_with_scikit_image(pair):
+    image, reference = pair
+    ours = ssim(torch.from_numpy(image), torch.from_numpy(reference))
+    for k in range(2):
+        _, full = structural_similarity(
+            reference[k],
+            image[k],
+            data_range=1.0,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )
+        # scikit-image pads the borders; ours takes windows inside the image only.
+        assert ours[k].item() == pytest.approx(full[:, 5:-5, 5:-5].mean(), abs=1e-6)
+
+
+def test_identical_images_score_the_ceiling():
+    image = torch.rand(1, 3, 16, 16)
+    assert psnr(image, image).item() == pytest.approx(100)
+    assert ssim(image, image).item() == pytest.approx(1)
+
+
+def test_luma_spans_studio_range():
+    ends = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    assert luma(ends).flatten().tolist() == pytest.approx([16 / 255, 235 / 255])

@@ -1,0 +1,177 @@
+"""Training learns, resumes exactly, reaches every parameter, and says clearly why it cannot start."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from rmfd_cli.errors import TrainingError
+from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.training.data import Batch, draw_batch, draw_clip, load_clips
+from rmfd_cli.training.loop import TrainConfig, run_clip, train, update
+from rmfd_cli.training.losses import LossWeights, losses
+from tests import media
+
+TINY = ModelConfig(width=8, deep_width=12, hidden=4, deep_blocks=1, refine_blocks=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    clean = tmp_path_factory.mktemp("clean")
+    media.cfr(clean / "one.mp4", frames=8)
+    media.vfr(clean / "two.mkv", frames=8)
+    return clean
+
+
+@pytest.fixture(scope="module")
+def clips(folder):
+    return load_clips(folder)
+
+
+def config(folder, out, **changes) -> TrainConfig:
+    small = TrainConfig(
+        data=str(folder),
+        validation=str(folder),
+        out=str(out),
+        steps=6,
+        batch_size=2,
+        clip_frames=3,
+        crop_px=32,
+        warmup_steps=2,
+        save_every=3,
+        validate_every=6,
+        validation_clips=2,
+        model=TINY,
+    )
+    return dataclasses.replace(small, **changes)
+
+
+def test_clips_are_found_and_decoded(clips):
+    assert [clip.shape for clip in clips] == [(8, media.HEIGHT, media.WIDTH, 3)] * 2
+    assert media.frame_number(clips[0][5]) == 5
+
+
+def test_a_step_s_batch_depends_on_seed_and_step_alone(clips):
+    def draw(seed: int, step: int) -> Batch:
+        return draw_batch(clips, seed, step, size=2, frames=3, crop_px=32)
+
+    for first, second in zip(draw(1, 7), draw(1, 7), strict=True):
+        assert torch.equal(first, second)
+    assert not torch.equal(draw(1, 7).rainy, draw(1, 8).rainy)
+    assert not torch.equal(draw(1, 7).rainy, draw(2, 7).rainy)
+
+
+def test_batches_hold_what_they_say(clips):
+    batch = draw_batch(clips, 3, 0, size=2, frames=4, crop_px=48)
+    assert batch.rainy.shape == batch.clean.shape == batch.hazy.shape == (2, 4, 3, 48, 48)
+    assert batch.transmission.shape == batch.flow.shape == (2, 4, 1, 48, 48)
+    assert batch.airlight.shape == (2, 1, 3, 1, 1)
+    assert batch.to_previous.shape == (2, 4, 2, 24, 24)
+    assert not batch.to_previous[:, 0].any()
+    assert not batch.to_following[:, -1].any()
+    assert batch.rainy.min() >= 0
+    assert batch.rainy.max() <= 1
+
+
+def test_pieces_are_mirrored_sideways_but_never_upside_down():
+    ramp = np.linspace(40, 200, 64).astype(np.uint8)
+    clip = np.broadcast_to(ramp[None, :, None, None] + (ramp // 8)[None, None, :, None], (6, 64, 64, 3)).copy()
+    mirrored = 0
+    for seed in range(40):
+        piece = draw_clip([clip], np.random.default_rng(seed), 2, 24)[0, 0]
+        assert piece[-4:].mean() > piece[:4].mean()
+        mirrored += int(piece[:, -4:].mean() < piece[:, :4].mean())
+    assert 8 < mirrored < 32
+
+
+def test_every_parameter_gets_a_gradient(clips):
+    torch.manual_seed(0)
+    model = Rmfd(TINY)
+    # The refinement's last layer starts at zero, which for one step holds back what lies before it.
+    torch.nn.init.normal_(model.refinement.out.weight, std=0.01)
+    batch = draw_batch(clips, 5, 1, size=3, frames=4, crop_px=48)
+    torch.stack(list(losses(run_clip(model, batch), batch, LossWeights()).values())).sum().backward()
+    silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert silent == []
+
+
+def test_a_perfect_estimate_costs_only_the_smoothing_of_the_error(clips):
+    batch = draw_batch(clips, 5, 2, size=2, frames=3, crop_px=32)
+    perfect = run_clip(Rmfd(TINY), batch)._replace(
+        image=batch.clean,
+        coarse=batch.clean,
+        hazy=batch.hazy,
+        transmission=batch.transmission,
+        airlight=batch.airlight.expand(-1, 3, -1, -1, -1),
+        flow=batch.flow,
+    )
+    terms = losses(perfect, batch, LossWeights())
+    assert sum(float(term) for term in terms.values()) < 5e-3
+
+
+def test_the_loss_of_one_batch_falls(folder, clips, tmp_path):
+    torch.manual_seed(0)
+    model = Rmfd(TINY)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    batch = draw_batch(clips, 11, 3, size=2, frames=3, crop_px=48)
+    totals = [sum(update(model, optimizer, batch, config(folder, tmp_path)).values()) for _ in range(60)]
+    assert totals[-1] < 0.85 * totals[0]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(folder, tmp_path):
+    whole = train(config(folder, tmp_path / "whole"))
+
+    class Killed(Exception):
+        pass
+
+    def kill(progress):
+        if progress.step == 4:  # one step after the checkpoint of step 3
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(config(folder, tmp_path / "parts"), on_step=kill)
+    resumed = train(config(folder, tmp_path / "parts"), resume=tmp_path / "parts" / "checkpoint.pt")
+    for (name, a), b in zip(load_model(whole).state_dict().items(), load_model(resumed).state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_the_log_has_a_line_per_step_and_the_validation_s_scores(folder, tmp_path):
+    train(config(folder, tmp_path))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert set(lines[-1]["validation"]) == {"input", "coarse", "restored"}
+    assert lines[0]["validation"] is None
+    assert lines[0]["loss"] == pytest.approx(sum(lines[0][name] for name in dataclasses.asdict(LossWeights())), rel=1e-4)
+
+
+def test_no_clips_is_a_clear_error(folder, tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    with pytest.raises(TrainingError, match="no video with at least two frames"):
+        train(config(tmp_path, tmp_path / "out"))
+
+
+def test_an_unreadable_clip_is_named(tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    with pytest.raises(TrainingError, match=r"broken\.mp4"):
+        load_clips(tmp_path)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(folder, tmp_path):
+    train(config(folder, tmp_path))
+    other = dataclasses.replace(TINY, width=12)
+    with pytest.raises(TrainingError, match="another architecture"):
+        train(config(folder, tmp_path, model=other), resume=tmp_path / "checkpoint.pt")
+
+
+def test_a_damaged_checkpoint_is_refused(folder, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"\x00" * 100)
+    with pytest.raises(TrainingError, match="not a checkpoint"):
+        train(config(folder, tmp_path), resume=tmp_path / "checkpoint.pt")
+
+
+def test_a_loss_that_is_not_a_number_stops_training(folder, tmp_path):
+    with pytest.raises(TrainingError, match="not a number"):
+        train(config(folder, tmp_path, weights=LossWeights(image=float("nan"))))
