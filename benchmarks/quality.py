@@ -13,15 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import baselines
-import cv2
 import numpy as np
 import other_rain
 import torch
+from media import read_clip
 from numpy.typing import NDArray
 
 from rmfd_cli.metrics import luma, psnr, ssim
 from rmfd_cli.model.streaming import restorer
-from rmfd_cli.video.reader import VideoReader
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
     methods = _methods(arguments.weights)
     table: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for number, path in enumerate(sorted(arguments.clean_dir.glob("*.mp4"))):
-        clean = _read(path, arguments.frames)
+        clean = read_clip(path, arguments.frames)
         for style_number, (name, style) in enumerate(other_rain.STYLES.items()):
             rainy = other_rain.add_rain(clean, style, seed=7919 * number + style_number)
             for method, restore in methods.items():
@@ -75,19 +74,6 @@ def _methods(weights: str) -> dict[str, Callable[[baselines.Clip], baselines.Cli
         "aligned 5, where brighter": lambda rainy: baselines.replace_outliers(rainy, baselines.aligned_median(rainy, 2)),
         "rmfd": derain,
     }
-
-
-def _read(path: Path, frames: int) -> NDArray[np.float32]:
-    clip = []
-    with VideoReader(str(path)) as reader:
-        for frame in reader:
-            height, width = frame.rgb.shape[:2]
-            scale = min(1.0, 640 / width)
-            size = (round(width * scale), round(height * scale))
-            clip.append(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
-            if len(clip) == frames:
-                break
-    return np.stack(clip)
 
 
 def _scores(restored: NDArray[np.float32], clean: NDArray[np.float32]) -> dict[str, float]:

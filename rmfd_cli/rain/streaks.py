@@ -37,7 +37,7 @@ def draw_streaks(
     device = generator.device
     margin = layer.length_px * 1.5 + 3 * layer.width_px
     box_w, box_h = width + 2 * margin, height + 2 * margin
-    count = int(round(layer.density * box_w * box_h))
+    count = round(layer.density * box_w * box_h)
     if count == 0:
         return torch.zeros(frames, 1, height, width, device=device)
 
@@ -113,7 +113,7 @@ def _widen(thickness: Tensor, sigma: float) -> Tensor:
     """Gaussian cross-section of standard deviation `sigma`, the centre line as thick as before."""
     if sigma < 0.2:
         return thickness
-    radius = max(1, int(math.ceil(2.5 * sigma)))
+    radius = max(1, math.ceil(2.5 * sigma))
     offsets = torch.arange(-radius, radius + 1, device=thickness.device, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = kernel / kernel.sum()

@@ -39,7 +39,7 @@ def draw_veil(veil: Veil, clean: Tensor, generator: torch.Generator) -> tuple[Te
 
 def _depth_prior(clean: Tensor, generator: torch.Generator) -> Tensor:
     """Relative depth `[T, 1, H, W]` ≥ 0 with mean near 1."""
-    frames, _, height, width = clean.shape
+    *_, height, width = clean.shape
     mix = torch.rand(4, generator=generator, device=clean.device)
     rows = torch.linspace(1, 0, height, device=clean.device).view(1, 1, height, 1)
     horizon = 0.3 + 0.5 * mix[3]

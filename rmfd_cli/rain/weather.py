@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 Motion = Literal["falling", "scattered"]
-"""falling: the same drops move on from frame to frame. scattered: each frame draws its own, as image editors' rain layers do."""
+"""falling: the same drops move on from frame to frame. scattered: each frame draws its own, as image editors do."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a training step sees: random pieces of clean clips, rained on as they are drawn."""
 
+import itertools
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -131,7 +132,7 @@ def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
     """Flows of every frame of `[T, 3, H, W]` to the frame before and after it; zero where there is none."""
     lumas = [luma_for_flow(frame) for frame in rainy.permute(0, 2, 3, 1).cpu().numpy()]
     still = np.zeros((2, *lumas[0].shape), np.float32)
-    pairs = list(zip(lumas[:-1], lumas[1:], strict=True))
+    pairs = list(itertools.pairwise(lumas))
     to_previous = [still, *(estimate_flow(after, before) for before, after in pairs)]
     to_following = [*(estimate_flow(before, after) for before, after in pairs), still]
     return (

@@ -45,7 +45,7 @@ def test_every_shipped_model_is_the_file_that_the_manifest_describes():
 
 
 def test_an_unknown_name_lists_what_is_shipped():
-    with pytest.raises(WeightsError, match="shipped are: .*small"):
+    with pytest.raises(WeightsError, match=r"shipped are: .*small"):
         shipped_weights("medium")
 
 

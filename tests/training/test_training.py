@@ -124,14 +124,14 @@ def test_the_loss_of_one_batch_falls(folder, clips, tmp_path):
 def test_a_resumed_run_equals_an_uninterrupted_one(folder, tmp_path):
     whole = train(config(folder, tmp_path / "whole"))
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(progress):
         if progress.step == 4:  # one step after the checkpoint of step 3
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(config(folder, tmp_path / "parts"), on_step=kill)
     resumed = train(config(folder, tmp_path / "parts"), resume=tmp_path / "parts" / "checkpoint.pt")
     for (name, a), b in zip(load_model(whole).state_dict().items(), load_model(resumed).state_dict().values(), strict=True):
