@@ -1,5 +1,7 @@
-"""Ways of bringing neighbouring frames into register, compared by what they leave: error of the aligned neighbours, PSNR of the
-median of three with outliers replaced, and milliseconds per pair.
+"""Ways of bringing neighbouring frames into register, compared by what they leave.
+
+Printed are the error of the aligned clean neighbours in code values, the PSNR in dB of the median of three with outliers
+replaced, and milliseconds per pair on one thread.
 
     python benchmarks/alignment.py CLEAN_DIR [--frames 8]
 

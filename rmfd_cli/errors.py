@@ -5,9 +5,9 @@ RmfdError                      1   something failed while processing
 ├── OutputError                1   the target cannot be written: unwritable, encoder failed, disk full
 │   └── OutputExistsError      6   refused: the target exists and overwriting was not asked for
 ├── UsageError                 2   options that contradict each other or name what is not there
-├── EnvironmentFailure         4   this machine lacks something: ffmpeg, an encoder, a device
+├── MachineError               4   this machine lacks something: ffmpeg, an encoder, a device
 │   └── WeightsError           4   weights missing, damaged, or of another architecture
-├── OutOfMemoryFailure         5   the device's memory does not hold a frame of this size
+├── MemoryExhaustedError       5   the device's memory does not hold a frame of this size
 └── TrainingError              1   no data, a checkpoint that does not fit, a loss that is not a number
 
 A message says what happened, to which file, and what to do about it, in one line.
@@ -40,17 +40,17 @@ class UsageError(RmfdError):
     exit_code = 2
 
 
-class EnvironmentFailure(RmfdError):
+class MachineError(RmfdError):
     """This machine lacks something that the job needs."""
 
     exit_code = 4
 
 
-class WeightsError(EnvironmentFailure):
+class WeightsError(MachineError):
     """Weights are missing, damaged, or belong to another architecture."""
 
 
-class OutOfMemoryFailure(RmfdError):
+class MemoryExhaustedError(RmfdError):
     """The device's memory does not hold a frame of this size."""
 
     exit_code = 5

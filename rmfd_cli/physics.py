@@ -59,9 +59,7 @@ def add_rain(hazy: Tensor, streaks: Tensor, occlusion: Tensor | float = 0.0, occ
     return (1 - occlusion) * (hazy + streaks) + occlusion * occluder
 
 
-def remove_rain(
-    rainy: Tensor, streaks: Tensor, occlusion: Tensor | float = 0.0, occluder: Tensor | float = 0.0
-) -> Tensor:
+def remove_rain(rainy: Tensor, streaks: Tensor, occlusion: Tensor | float = 0.0, occluder: Tensor | float = 0.0) -> Tensor:
     """Rainy image O to hazy image H; needs α < 1, since an opaque drop leaves nothing to recover."""
     return (rainy - occlusion * occluder) / (1 - occlusion) - streaks
 

@@ -49,8 +49,7 @@ def frame_number(image: NDArray[Any]) -> int:
     height, width = luma.shape
     band, block = height // 4, width // BITS
     levels = [
-        luma[band // 4 : band * 3 // 4, bit * block + block // 4 : bit * block + block * 3 // 4].mean()
-        for bit in range(BITS)
+        luma[band // 4 : band * 3 // 4, bit * block + block // 4 : bit * block + block * 3 // 4].mean() for bit in range(BITS)
     ]
     full_scale = {1: 255.0, 2: float(2 ** int(np.ceil(np.log2(max(luma.max(), 256)))) - 1)}.get(
         np.asarray(image).dtype.itemsize, 1.0
@@ -143,9 +142,7 @@ def vfr(path: Path, frames: int = FRAMES, audio: bool = True) -> Path:
 
 def late_audio(path: Path, offset_seconds: float = 0.7) -> Path:
     """The audio starts `offset_seconds` after the video."""
-    return encode(
-        path, inputs=("-itsoffset", str(offset_seconds), *TONE), extra=("-c:a", "aac", "-t", str(FRAMES / RATE))
-    )
+    return encode(path, inputs=("-itsoffset", str(offset_seconds), *TONE), extra=("-c:a", "aac", "-t", str(FRAMES / RATE)))
 
 
 def rich(path: Path) -> Path:
@@ -205,9 +202,7 @@ def ten_bit(path: Path, pix_fmt: str = "yuv420p10le", frames: int = FRAMES) -> P
     return encode(path, frames=frames, pix_fmt=pix_fmt)
 
 
-def tagged(
-    path: Path, matrix: str = "bt709", full_range: bool = False, pix_fmt: str = "yuv420p", frames: int = 8
-) -> Path:
+def tagged(path: Path, matrix: str = "bt709", full_range: bool = False, pix_fmt: str = "yuv420p", frames: int = 8) -> Path:
     """H.264 whose pixels truly are in `matrix` (bt601, bt709 or bt2020) and range, and whose tags say so."""
     space, primaries, transfer = {
         "bt601": ("smpte170m", "smpte170m", "smpte170m"),

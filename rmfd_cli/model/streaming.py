@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rmfd_cli.errors import EnvironmentFailure, OutOfMemoryFailure
+from rmfd_cli.errors import MachineError, MemoryExhaustedError
 from rmfd_cli.model.align import estimate_flow, luma_for_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.network import Rmfd, Window
@@ -42,7 +42,7 @@ def restorer(model: str, device: str) -> Restore:
 
     Raises:
         WeightsError: there is no such model or it is damaged.
-        EnvironmentFailure: there is no such device.
+        MachineError: there is no such device.
     """
     where = choose_device(device)
     path = Path(model) if model.endswith(".safetensors") else shipped_weights("small" if model == "auto" else model)
@@ -54,7 +54,7 @@ def choose_device(name: str) -> torch.device:
     """`auto` takes a CUDA GPU where there is one, else the CPU; other names are torch's own.
 
     Raises:
-        EnvironmentFailure: this machine has no such device.
+        MachineError: this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -63,7 +63,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise EnvironmentFailure(f"device {name!r} cannot be used here ({reason}); try --device cpu") from error
+        raise MachineError(f"device {name!r} cannot be used here ({reason}); try --device cpu") from error
     return device
 
 
@@ -82,7 +82,7 @@ def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterato
         `[H, W, 3]` float32: restored minus input, where the restored frame is clipped to [0, 1].
 
     Raises:
-        OutOfMemoryFailure: the device cannot hold a frame of this size.
+        MemoryExhaustedError: the device cannot hold a frame of this size.
     """
     views = (View(_to_tensor(rgb, device), luma_for_flow(rgb)) for rgb in frames)
     config = model.config
@@ -96,7 +96,7 @@ def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterato
                 restored, state = model.step(window, state)
             except torch.OutOfMemoryError as error:
                 size = " by ".join(str(n) for n in reversed(window.current.shape[-2:]))
-                raise OutOfMemoryFailure(f"{device} has too little memory for frames of {size}; try --device cpu") from error
+                raise MemoryExhaustedError(f"{device} has too little memory for frames of {size}; try --device cpu") from error
             residual = restored.image[0].clamp(0, 1) - window.current[0]
             yield residual.permute(1, 2, 0).contiguous().cpu().numpy()
 

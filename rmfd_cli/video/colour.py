@@ -89,9 +89,7 @@ def choose_colour(frame: av.VideoFrame) -> Colour:
         tag_range = RANGE_FULL
     if tag_matrix == TAG_RGB:
         tag_matrix = TAG_UNSPECIFIED
-    full = tag_range == RANGE_FULL or (
-        tag_range == RANGE_UNSPECIFIED and nearest_planar(frame.format).startswith("gray")
-    )
+    full = tag_range == RANGE_FULL or (tag_range == RANGE_UNSPECIFIED and nearest_planar(frame.format).startswith("gray"))
     return Colour(
         matrix=matrix,
         full_range=full,
@@ -271,9 +269,7 @@ def box_average(image: NDArray[Any], shift: tuple[int, int]) -> NDArray[Any]:
     return np.asarray(total / (share_y[:, None, None] * share_x[None, :, None]))
 
 
-def add_codes(
-    plane: NDArray[Any], change: NDArray[Any], bits: int, legal_8_bit: tuple[int, int] | None
-) -> NDArray[Any]:
+def add_codes(plane: NDArray[Any], change: NDArray[Any], bits: int, legal_8_bit: tuple[int, int] | None) -> NDArray[Any]:
     """`plane + change`, rounded, within the storable codes and, if given, the legal ones or the original's own."""
     summed = cv2.add(plane, change, dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
     if legal_8_bit is None:

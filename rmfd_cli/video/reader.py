@@ -57,9 +57,7 @@ class VideoReader:
     damage: str | None = None
     """After the last frame: None if all is well, else what is missing or broken, in a few words."""
 
-    def __init__(
-        self, path: str | os.PathLike[str], start_seconds: float | None = None, end_seconds: float | None = None
-    ):
+    def __init__(self, path: str | os.PathLike[str], start_seconds: float | None = None, end_seconds: float | None = None):
         self._path = Path(path)
         check_file(self._path)
         self._reformatter = VideoReformatter()
@@ -86,9 +84,7 @@ class VideoReader:
     def __enter__(self) -> "VideoReader":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -178,9 +178,7 @@ def test_residual_between_two_pictures_turns_the_codes_of_one_into_the_other(
     amount=st.floats(-3, 3, width=32),
     seed=st.integers(0, 2**31),
 )
-def test_results_stay_storable_and_legal(
-    name: str, full_range: bool, size: tuple[int, int], amount: float, seed: int
-) -> None:
+def test_results_stay_storable_and_legal(name: str, full_range: bool, size: tuple[int, int], amount: float, seed: int) -> None:
     width, height = size
     form = layout(name)
     planes = random_planes(name, width, height, seed)
@@ -238,9 +236,7 @@ def test_black_and_white_are_the_ends_of_the_scale(name: str) -> None:
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "yuv444p"])
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_tagged_videos_show_the_colours_that_went_in(
-    clip: Clip, matrix: Matrix, full_range: bool, pix_fmt: str
-) -> None:
+def test_tagged_videos_show_the_colours_that_went_in(clip: Clip, matrix: Matrix, full_range: bool, pix_fmt: str) -> None:
     path = clip(media.tagged, matrix=matrix, full_range=full_range, pix_fmt=pix_fmt)
     with VideoReader(path) as reader:
         colour = reader.info.colour

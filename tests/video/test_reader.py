@@ -88,9 +88,7 @@ def test_variable_frame_rate_keeps_every_time(clip: Clip) -> None:
         assert [round(frame.pts * info.time_base * 1000) for frame in frames] == media.vfr_pts_ms()
 
 
-@pytest.mark.parametrize(
-    "name", ["-dash.mp4", "a:b.mp4", "100%d %s.mp4", "føroyar 雨.mp4", "new\nline.mp4", "[x]*.mp4"]
-)
+@pytest.mark.parametrize("name", ["-dash.mp4", "a:b.mp4", "100%d %s.mp4", "føroyar 雨.mp4", "new\nline.mp4", "[x]*.mp4"])
 def test_any_file_name_opens(clip: Clip, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(clip(media.cfr), tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -155,9 +153,7 @@ def test_cover_art_is_never_the_video(clip: Clip) -> None:
         ("rgb555le", "yuv444p", 6),
     ],
 )
-def test_other_pixel_formats_become_the_nearest_planar_yuv(
-    clip: Clip, pix_fmt: str, native: str, depth_loss: int
-) -> None:
+def test_other_pixel_formats_become_the_nearest_planar_yuv(clip: Clip, pix_fmt: str, native: str, depth_loss: int) -> None:
     path = clip(media.pixel_format, ".nut", pix_fmt=pix_fmt)
     info, frames, _ = read(path)
     assert info.format.name == native

@@ -1,0 +1,197 @@
+"""The command line: options in, one line out, an exit code that tells the truth.
+
+Nothing heavy is imported before a command runs, so that `rmfd --help` answers at once.
+"""
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rmfd_cli import __version__
+from rmfd_cli.errors import RmfdError
+from rmfd_cli.options import Compare, DerainOptions, Encoding
+
+if TYPE_CHECKING:
+    from rmfd_cli.derain import DerainReport
+
+EXIT_CODES = """\b
+Exit codes:
+  0    the output is complete and checked
+  1    failed: the source cannot be read, the target cannot be written
+  2    options that contradict each other or name what is not there
+  4    this machine lacks something: ffmpeg, an encoder, a device, weights
+  5    out of memory
+  6    refused: the output exists and --overwrite was not given
+  130  stopped with Ctrl-C; 143 by SIGTERM
+After any of these but 0 no output file is left, and an existing one is untouched."""
+
+DERAIN_EPILOG = f"""\b
+Examples:
+  rmfd derain rain.mp4 -o dry.mp4
+  rmfd derain rain.mkv -o dry.mkv --codec libx265 --crf 20
+  rmfd derain rain.mp4 -o look.mp4 --start 1:30 --end 1:40 --compare split
+  ls *.mp4 | while read f; do rmfd derain "$f" -o "dry/$f"; done
+
+{EXIT_CODES}"""
+
+app = typer.Typer(
+    name="rmfd",
+    help="Take the rain out of video.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def parse_time(text: str) -> float:
+    """Seconds from `90`, `1.5`, `1:30` or `0:01:30.250`.
+
+    Raises:
+        typer.BadParameter: It is none of these.
+    """
+    match = re.fullmatch(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d*)?|\.\d+)", text.strip())
+    if match is None or (match[2] and float(match[3]) >= 60):
+        raise typer.BadParameter(f"'{text}' is no time; write seconds or HH:MM:SS.fff")
+    return int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + float(match[3])
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rmfd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rmfd(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Take the rain out of video."""
+
+
+@app.command(epilog=DERAIN_EPILOG)
+def derain(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The rainy video.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .m4v, .mov, .mkv, .webm.")],
+    model: Annotated[str, typer.Option(help="auto, the name of shipped weights (small), or a .safetensors file.")] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
+    strength: Annotated[float, typer.Option(help="How much of the change to apply, 0 to 1.")] = DerainOptions.strength,
+    start: Annotated[
+        float | None, typer.Option(parser=parse_time, metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
+    ] = None,
+    end: Annotated[float | None, typer.Option(parser=parse_time, metavar="TIME", help="Stop here.")] = None,
+    codec: Annotated[str, typer.Option(help="An encoder of ffmpeg; ffv1 is lossless.")] = Encoding.codec,
+    crf: Annotated[float | None, typer.Option(help="Quality, lower is better. [default: 18 for libx264]")] = Encoding.crf,
+    preset: Annotated[
+        str | None, typer.Option(help="Speed of the encoder. [default: veryfast for libx264, libx265]")
+    ] = Encoding.preset,
+    compare: Annotated[
+        Compare | None, typer.Option(help="Show input and output side by side, or split in the middle.")
+    ] = DerainOptions.compare,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = DerainOptions.overwrite,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Write what can be read of a damaged input.")
+    ] = DerainOptions.salvage,
+    ffmpeg: Annotated[
+        str | None, typer.Option(help="Which ffmpeg to use. [default: $RMFD_FFMPEG, PATH, imageio-ffmpeg]")
+    ] = DerainOptions.ffmpeg,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is used.")] = False,
+) -> None:
+    """Take the rain out of one video.
+
+    Every frame, every timestamp, audio, subtitles, chapters and metadata are kept; the output appears under its name
+    only when it is complete and checked.
+    """
+    with _errors_as_lines():
+        options = DerainOptions(
+            strength=strength,
+            start_seconds=start,
+            end_seconds=end,
+            compare=compare,
+            overwrite=overwrite,
+            salvage=salvage,
+            encoding=Encoding(codec, crf, preset),
+            ffmpeg=ffmpeg,
+        )
+        report = _derain(source, output, _lazy_restorer(model, device), options, quiet)
+        if quiet:
+            return
+        for warning in report.warnings:
+            typer.echo(f"rmfd: warning: {warning}", err=True)
+        if verbose:
+            _print_details(model, device, options)
+        speed = report.frames / max(report.seconds, 1e-3)
+        typer.echo(f"{report.target}: {report.frames} frames in {report.seconds:.1f} s, {speed:.1f} fps", err=True)
+
+
+def _derain(source: Path, output: Path, restore: Any, options: DerainOptions, quiet: bool) -> "DerainReport":
+    from rmfd_cli.derain import derain as run
+    from rmfd_cli.progress import progress_on_stderr
+
+    shown: Any = nullcontext() if quiet else progress_on_stderr(source.name)
+    with shown as on_progress:
+        return run(source, output, restore, options, on_progress)
+
+
+def _lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
+    def restore(pictures: Iterable[Any]) -> Iterator[Any]:
+        # Torch takes seconds to import: a missing file should not have to wait for it.
+        from rmfd_cli.model.streaming import restorer
+
+        return restorer(model, device)(pictures)
+
+    return restore
+
+
+def _print_details(model: str, device: str, options: DerainOptions) -> None:
+    from rmfd_cli.video.ffmpeg import find_ffmpeg
+
+    typer.echo(f"model {model}, device {device}, ffmpeg {find_ffmpeg(options.ffmpeg)}, {options.encoding}", err=True)
+
+
+@contextmanager
+def _errors_as_lines() -> Iterator[None]:
+    """Turn what goes wrong into one line on stderr and an exit code; `RMFD_DEBUG=1` lets tracebacks through."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("rmfd: stopped; no output was written", err=True)
+        raise typer.Exit(130) from None
+    except RmfdError as error:
+        if os.environ.get("RMFD_DEBUG"):
+            raise
+        typer.echo(f"rmfd: error: {_one_line(error)}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except Exception as error:
+        if os.environ.get("RMFD_DEBUG") or isinstance(error, typer.Exit | typer.Abort):
+            raise
+        name = type(error).__name__
+        typer.echo(f"rmfd: error: {name}: {_one_line(error)}; set RMFD_DEBUG=1 for the traceback", err=True)
+        raise typer.Exit(1) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _stop_on_signal(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """The entry point of `rmfd`: also SIGTERM and SIGHUP leave nothing half-written behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup, SIGHUP is ignored and has to stay so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop_on_signal)
+    app(prog_name="rmfd")

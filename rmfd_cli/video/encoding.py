@@ -1,0 +1,187 @@
+"""How video is compressed: the encoder's options, its pixel format, and one run of ffmpeg fed with raw frames."""
+
+import re
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+
+from rmfd_cli.errors import OutputError, UsageError
+from rmfd_cli.options import Encoding
+from rmfd_cli.types import PlaneFormat, Planes, VideoInfo
+from rmfd_cli.video.ffmpeg import Encoder, Process
+
+_DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libvpx-vp9": 24.0, "libaom-av1": 24.0, "libsvtav1": 24.0}
+_DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "veryfast"}
+_EVEN_SIZES_ONLY = ("264", "265", "hevc")
+
+
+def encoder_options(
+    encoding: Encoding, encoder: Encoder, source: PlaneFormat, size_px: tuple[int, int]
+) -> tuple[dict[str, Any], str | None]:
+    """The ffmpeg output options for `encoding`, and a warning if the source's pixel format cannot be kept.
+
+    Raises:
+        UsageError: The encoder has no such option.
+    """
+    options: dict[str, Any] = {"c:v:0": encoding.codec}
+    for name, value, defaults in (
+        ("crf", encoding.crf, _DEFAULT_CRF),
+        ("preset", encoding.preset, _DEFAULT_PRESET),
+    ):
+        if value is not None and name not in encoder.options:
+            raise UsageError(f"the encoder {encoding.codec} has no --{name}")
+        chosen = value if value is not None else defaults.get(encoding.codec)
+        if chosen is not None:
+            options[f"{name}:v:0"] = chosen if isinstance(chosen, str) else f"{chosen:g}"
+    if encoding.codec in ("libvpx-vp9", "libaom-av1"):
+        options["b:v:0"] = "0"
+    even_only = any(word in encoding.codec for word in _EVEN_SIZES_ONLY)
+    pixel_format, warning = choose_pixel_format(source, size_px, encoder.pixel_formats, even_only)
+    return options | {"pix_fmt:v:0": pixel_format}, warning and f"{encoding.codec} {warning}"
+
+
+def choose_pixel_format(
+    source: PlaneFormat, size_px: tuple[int, int], offered: tuple[str, ...], even_only: bool
+) -> tuple[str, str | None]:
+    """The pixel format to encode in, and a warning where it is not the source's.
+
+    The source's own, if the encoder has it. Else one that loses nothing (more bits, finer chroma), the nearest first;
+    else the one that loses least. An odd size with subsampled chroma goes to an encoder that only takes even sizes as
+    4:4:4, so the size is kept.
+
+    Args:
+        source: The format of the frames.
+        size_px: (width, height) to encode.
+        offered: The encoder's formats; empty if it lists none, which counts as taking everything.
+        even_only: Whether the encoder refuses a size that its chroma subsampling does not divide.
+    """
+    own = _as_raw(source.name)
+    own_grey = own.startswith("gray")
+    shift_x, shift_y = source.chroma_shift
+    width, height = size_px
+    odd = even_only and bool(width % (1 << shift_x) or height % (1 << shift_y))
+    if not odd and (own in offered or not offered):
+        return own, None
+
+    def loss(name: str) -> tuple[int, ...]:
+        layout = _layout(name)
+        assert layout is not None
+        (x, y), bits, is_grey = layout
+        fits = not even_only or not (width % (1 << x) or height % (1 << y))
+        lost_chroma = 0 if own_grey else 4 * is_grey + max(0, x - shift_x) + max(0, y - shift_y)
+        added_chroma = 4 - x - y if own_grey and not is_grey else max(0, shift_x - x) + max(0, shift_y - y)
+        lost_bits, added_bits = max(0, source.bits - bits), max(0, bits - source.bits)
+        return not fits, lost_chroma, lost_bits, added_chroma, added_bits
+
+    candidates = [name for name in offered if _layout(name) is not None]
+    if not candidates:
+        return own, None
+    best = min(candidates, key=loss)
+    why = f"takes no odd size in {own}" if odd else f"does not take {own}"
+    return best, f"{why}: encoded as {best}"
+
+
+def _layout(name: str) -> tuple[tuple[int, int], int, bool] | None:
+    """Chroma shift, bits and greyness of a planar format that swscale fills; None for packed, RGB and alpha formats."""
+    shifts = {"410": (2, 2), "411": (2, 0), "420": (1, 1), "422": (1, 0), "440": (0, 1), "444": (0, 0)}
+    if match := re.fullmatch(r"yuv(\d{3})p(?:(\d+)le)?", name):
+        return (shifts[match[1]], int(match[2] or 8), False) if match[1] in shifts else None
+    if match := re.fullmatch(r"gray(?:(\d+)le)?", name):
+        return (0, 0), int(match[1] or 8), True
+    return None
+
+
+def _as_raw(name: str) -> str:
+    # The j of yuvj420p only says full range, which travels as a tag.
+    return name.replace("yuvj", "yuv")
+
+
+def grey(plane_format: PlaneFormat, size_px: tuple[int, int]) -> Planes:
+    """A mid-grey picture of `size_px` (width, height)."""
+    width, height = size_px
+    shift_x, shift_y = plane_format.chroma_shift
+    dtype = np.uint8 if plane_format.bits == 8 else np.uint16
+    luma = np.full((height, width), 1 << (plane_format.bits - 1), dtype)
+    if plane_format.name.startswith("gray"):
+        return (luma,)
+    chroma = np.full((-(-height >> shift_y), -(-width >> shift_x)), 1 << (plane_format.bits - 1), dtype)
+    return luma, chroma, chroma
+
+
+class Run:
+    """One run of ffmpeg, fed with raw frames that carry their own time; a context manager that leaves no process."""
+
+    def __init__(self, command: list[str], source: VideoInfo, size_px: tuple[int, int], stall_seconds: float) -> None:
+        """Start `command`, which reads NUT from its stdin.
+
+        Args:
+            command: As from `ffmpeg.command`.
+            source: For pixel format, time base and nominal rate.
+            size_px: (width, height) of the frames.
+            stall_seconds: How long ffmpeg may take no data.
+        """
+        self._process = Process(command, feed=True, stall_seconds=stall_seconds)
+        self._time_base = source.time_base
+        try:
+            # The index of NUT would grow with the length of the video, and nobody seeks in a pipe.
+            self._nut: Any = av.open(self._process, "w", format="nut", options={"write_index": "0"}, buffer_size=1 << 18)
+            self._stream: Any = self._nut.add_stream("rawvideo", rate=source.frame_rate or 25)
+            self._stream.width, self._stream.height = size_px
+            self._stream.pix_fmt = _as_raw(source.format.name)
+            self._stream.time_base = self._stream.codec_context.time_base = source.time_base
+        except BaseException:
+            self.kill()
+            raise
+
+    def write(self, planes: Planes, ticks: int) -> None:
+        """Give it one frame at `ticks` of the source's time base.
+
+        Raises:
+            OutputError: ffmpeg has ended or is stuck; the message holds its own words.
+        """
+        packet = av.Packet(b"".join([np.ascontiguousarray(plane).data for plane in planes]))
+        packet.stream = self._stream
+        packet.pts = packet.dts = ticks
+        packet.time_base = self._time_base
+        packet.is_keyframe = True
+        try:
+            self._nut.mux(packet)
+        except (OutputError, av.FFmpegError) as error:
+            raise self._failure(error) from error
+
+    def finish(self, timeout_seconds: float) -> None:
+        """Say that no frame follows, and wait until the file is complete.
+
+        Raises:
+            OutputError: ffmpeg has failed, or does not end.
+        """
+        try:
+            self._nut.close()
+        except (OutputError, av.FFmpegError) as error:
+            raise self._failure(error) from error
+        self._process.close_input()
+        if self._process.wait(timeout_seconds):
+            raise self._failure(None)
+
+    def _failure(self, error: Exception | None) -> OutputError:
+        if isinstance(error, OutputError) and "taken no data" in str(error):
+            return error
+        self._process.close_input()
+        try:
+            status = self._process.wait(5.0)
+        except OutputError as stuck:
+            return stuck
+        said = self._process.complaint
+        return OutputError(f"ffmpeg failed: {said}" if said else f"ffmpeg ended with status {status} and said nothing")
+
+    def kill(self) -> None:
+        """End ffmpeg at once if it still runs; harmless to repeat."""
+        self._process.kill()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.kill()

@@ -1,0 +1,164 @@
+"""What travels beside the video: which streams of a source a container can take, and as what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from rmfd_cli.errors import InputError, UsageError
+from rmfd_cli.types import VideoInfo
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a kind of file can hold besides video and audio."""
+
+    text_subtitles: str | None
+    """The codec that text subtitles are turned into; None where there is no room for them."""
+    copied_subtitles: frozenset[str]
+    """Subtitle codecs that are taken as they are."""
+    attachments: bool
+    pictures: bool
+    """Whether cover art is taken."""
+    data: bool
+    """Whether some data streams (telemetry) are taken."""
+
+
+_TEXT = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
+_MP4 = Container("mov_text", frozenset({"mov_text", "dvd_subtitle"}), attachments=False, pictures=True, data=True)
+_MATROSKA = Container(
+    "subrip",
+    frozenset({"subrip", "ass", "ssa", "webvtt", "dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle"}),
+    attachments=True,
+    pictures=False,
+    data=False,
+)
+_WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False)
+
+CONTAINERS = {".mp4": _MP4, ".m4v": _MP4, ".mov": _MP4, ".mkv": _MATROSKA, ".webm": _WEBM}
+"""By lower-case suffix. AVI is missing because it cannot hold a variable frame rate."""
+
+_KEPT_VIDEO_TAGS = ("language", "title", "handler_name", "timecode", "creation_time")
+
+
+@dataclass(frozen=True)
+class Companions:
+    """The streams of a source that go into the target with the new video."""
+
+    streams: tuple[int, ...]
+    """Indices in the source, in the order of the target, after the video."""
+    converted: dict[int, str]
+    """Codec of a stream that cannot be copied as it is, by index in the source."""
+    data_streams: frozenset[int]
+    """Those of `streams` that the container may still refuse."""
+    audio_count: int
+    video_tags: tuple[str, ...]
+    """`key=value` of the source's video stream that its replacement keeps."""
+    source_start_seconds: Fraction
+    """The earliest time in the source."""
+    video_start_seconds: Fraction
+    """The earliest time of its video."""
+    clock_is_arbitrary: bool
+    """Whether the container's clock starts anywhere, as in transport streams, and should be set to zero."""
+    warnings: tuple[str, ...]
+    """One line for each stream that is left behind, naming it."""
+
+    def without_data(self) -> "Companions":
+        """The same without data streams, and with a warning for each."""
+        lost = (f"data stream {index} does not fit the target and is left out" for index in sorted(self.data_streams))
+        return replace(
+            self,
+            streams=tuple(index for index in self.streams if index not in self.data_streams),
+            data_streams=frozenset(),
+            warnings=(*self.warnings, *lost),
+        )
+
+
+def container_of(target: Path) -> Container:
+    """The container that the name of `target` asks for.
+
+    Raises:
+        UsageError: Its suffix is missing or not among `CONTAINERS`.
+    """
+    container = CONTAINERS.get(target.suffix.lower())
+    if container is None:
+        what = f"'{target.suffix}' is no container that rmfd writes" if target.suffix else "the name has no suffix"
+        raise UsageError(f"{target}: {what}; use one of {' '.join(CONTAINERS)}")
+    return container
+
+
+def companions(info: VideoInfo, container: Container) -> Companions:
+    """Choose which streams of the source go along, and as what.
+
+    Args:
+        info: The source; its stream `info.stream_index` is the one that is replaced.
+        container: The kind of file to write.
+
+    Raises:
+        InputError: The source cannot be opened.
+    """
+    try:
+        with av.open(info.path) as source:
+            return _choose(source, info.stream_index, container)
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(f"{info.path}: cannot be read: {error}") from error
+
+
+def _choose(source: Any, video_index: int, container: Container) -> Companions:
+    kept: list[int] = []
+    converted: dict[int, str] = {}
+    data: list[int] = []
+    warnings: list[str] = []
+    chapter_count = len(source.chapters())
+    for stream in source.streams:
+        index, name = stream.index, _codec_name(stream)
+        if index == video_index:
+            continue
+        if stream.type == "audio" or (stream.type == "subtitle" and name in container.copied_subtitles):
+            kept.append(index)
+        elif stream.type == "subtitle" and name in _TEXT and container.text_subtitles:
+            kept.append(index)
+            converted[index] = container.text_subtitles
+        elif (stream.type == "attachment" and container.attachments) or (_is_picture(stream) and container.pictures):
+            kept.append(index)
+        elif stream.type == "data" and _is_rewritten(stream, chapter_count):
+            continue
+        elif stream.type == "data" and container.data:
+            kept.append(index)
+            data.append(index)
+        else:
+            warnings.append(f"{stream.type} stream {index} ({name}) does not fit the target and is left out")
+    video = source.streams[video_index]
+    return Companions(
+        streams=tuple(kept),
+        converted=converted,
+        data_streams=frozenset(data),
+        audio_count=sum(stream.type == "audio" for stream in source.streams),
+        video_tags=tuple(_tags(video.metadata.items())),
+        source_start_seconds=Fraction(source.start_time or 0, av.time_base),
+        video_start_seconds=(video.start_time or 0) * Fraction(video.time_base),
+        clock_is_arbitrary=bool(source.format.flags & av.format.Flags.ts_discont.value),
+        warnings=tuple(warnings),
+    )
+
+
+def _codec_name(stream: Any) -> str:
+    context = stream.codec_context
+    return str(context.codec.canonical_name if context is not None else getattr(stream, "name", None) or stream.type)
+
+
+def _is_picture(stream: Any) -> bool:
+    return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
+
+
+def _is_rewritten(stream: Any, chapter_count: int) -> bool:
+    # The muxer makes its own chapter and time code tracks out of the metadata.
+    return "timecode" in stream.metadata or (chapter_count > 0 and stream.frames == chapter_count)
+
+
+def _tags(metadata: Iterable[tuple[str, str]]) -> Iterable[str]:
+    return (f"{key}={value}" for key, value in metadata if key.lower() in _KEPT_VIDEO_TAGS)

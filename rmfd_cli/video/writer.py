@@ -1,0 +1,314 @@
+"""Frames to file: encode planes with ffmpeg, every other stream of the source copied beside them, all or nothing."""
+
+import contextlib
+import math
+import os
+import secrets
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+
+from rmfd_cli.errors import OutputError, OutputExistsError
+from rmfd_cli.options import Encoding
+from rmfd_cli.types import Planes, VideoInfo
+from rmfd_cli.video import ffmpeg
+from rmfd_cli.video.encoding import Run, encoder_options, grey
+from rmfd_cli.video.streams import companions, container_of
+
+STALL_SECONDS = 120.0
+"""An encoder that takes no data for so long is given up."""
+_PROBE_STALL_SECONDS = 8.0
+_PROBE_SECONDS = 60.0
+_FINISH_SECONDS = 3600.0
+_PROBE_BYTES = 160_000  # more than a pipe holds: written only if somebody reads
+
+_UNSPECIFIED = 2
+_LIMITED, _FULL = 1, 2
+
+
+class VideoWriter:
+    """Writes one video; a context manager.
+
+    The target appears under its name only when the `with` block has ended well and the file has been read back and
+    checked; after any exception no trace is left. Times are those of the source, to one tick; audio, subtitles,
+    attachments, chapters and metadata come from the source. `warnings` names what could not be kept.
+
+    Example:
+        >>> with VideoReader("in.mp4") as video, VideoWriter("out.mp4", video.info) as writer:  # doctest: +SKIP
+        ...     for frame in video:
+        ...         writer.write(frame.planes, frame.pts)
+    """
+
+    def __init__(
+        self,
+        target: str | Path,
+        source: VideoInfo,
+        *,
+        size_px: tuple[int, int] | None = None,
+        encoding: Encoding | None = None,
+        binary: str | None = None,
+        overwrite: bool = False,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        """Say what to write; nothing happens before the `with` block is entered.
+
+        Args:
+            target: The file to write; its suffix chooses the container.
+            source: The video that the frames and the other streams come from.
+            size_px: (width, height) as stored, where it is not that of the source.
+            encoding: How to compress.
+            binary: The ffmpeg to use, see `find_ffmpeg`.
+            overwrite: Whether an existing target may be replaced.
+            start_seconds: Where the source was cut; becomes time 0 of the target, audio included.
+            end_seconds: The other end of the cut.
+            stall_seconds: How long the encoder may take no data before it is given up.
+        """
+        self.warnings: list[str] = []
+        self._target = Path(os.path.realpath(target))
+        self._source = source
+        self._width, self._height = size_px or (source.width_px, source.height_px)
+        self._encoding = encoding or Encoding()
+        self._binary_wish = binary
+        self._overwrite = overwrite
+        self._start_seconds, self._end_seconds = start_seconds, end_seconds
+        self._stall_seconds = stall_seconds
+        self._temporary: Path | None = None
+        self._run: Run | None = None
+        self._frame_count = 0
+        self._first_pts = self._last_pts = 0
+
+    def __enter__(self) -> "VideoWriter":
+        """Check everything that can be checked without a frame, and start ffmpeg.
+
+        Raises:
+            UsageError: No such container, or options that do not go together.
+            OutputExistsError: The target exists, or is the source.
+            OutputError: The target cannot be written, or ffmpeg refuses encoder, options or streams.
+            MachineError: No ffmpeg, or no such encoder.
+        """
+        container = container_of(self._target)
+        self._check_target()
+        self._binary = ffmpeg.find_ffmpeg(self._binary_wish)
+        self._encoder = ffmpeg.encoder(self._binary, self._encoding.codec)
+        self._options, warning = encoder_options(
+            self._encoding, self._encoder, self._source.format, (self._width, self._height)
+        )
+        self.warnings += [warning] if warning else []
+        self._companions = companions(self._source, container)
+        self._shift_ticks = self._choose_shift()
+        self._temporary = self._create_temporary()
+        try:
+            self._probe()
+            self.warnings += self._companions.warnings
+            self._run = Run(self._command(), self._source, (self._width, self._height), self._stall_seconds)
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def _check_target(self) -> None:
+        target = self._target
+        if target.is_dir():
+            raise OutputError(f"{target}: is a directory; name a file")
+        if not target.parent.is_dir():
+            raise OutputError(f"{target.parent}: no such directory")
+        if not target.exists():
+            return
+        if os.path.samefile(target, self._source.path):
+            raise OutputExistsError(f"{target}: is the source itself; name another target")
+        if not target.is_file():
+            raise OutputError(f"{target}: is not a regular file")
+        if not self._overwrite:
+            raise OutputExistsError(f"{target}: exists; remove it or pass --overwrite")
+
+    def _create_temporary(self) -> Path:
+        # The name of the target may already be as long as names can be.
+        stem = os.fsdecode(os.fsencode(self._target.stem)[:200])
+        path = self._target.with_name(f".{stem}.rmfd-{secrets.token_hex(4)}{self._target.suffix}")
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except OSError as error:
+            raise OutputError(f"{self._target.parent}: cannot be written to: {error.strerror}") from error
+        return path
+
+    def _choose_shift(self) -> int:
+        """How many ticks are taken off every time, audio included."""
+        along = self._companions
+        if self._start_seconds:
+            shift = Fraction(repr(float(self._start_seconds))) + along.video_start_seconds
+        else:
+            shift = along.source_start_seconds if along.clock_is_arbitrary else Fraction(0)
+        return math.floor(shift / self._source.time_base + Fraction(1, 2))
+
+    def _command(self, probe: bool = False) -> list[str]:
+        info, along = self._source, self._companions
+        tick = info.time_base
+        target: dict[str, Any] = {
+            "c": "copy",
+            **self._options,
+            **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
+            "fps_mode:v:0": "passthrough",
+            "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
+            "map_metadata": "1",
+            "map_chapters": "1",
+            "disposition:v:0": "default",
+            "avoid_negative_ts": "disabled",
+            "max_muxing_queue_size": "9999",
+        }
+        if filters := self._filters():
+            target["filter:v:0"] = ",".join(filters)
+        if along.video_tags:
+            target["metadata:s:v:0"] = list(along.video_tags)
+        if self._target.suffix.lower() in (".mp4", ".m4v", ".mov"):
+            target["movflags"] = "+faststart"
+            target["video_track_timescale"] = str(tick.denominator)
+            # A late start is an edit in the movie's own time scale: milliseconds unless told otherwise.
+            target["movie_timescale"] = str(max(tick.denominator, 1000))
+        # The pixels stay as they are stored: the rotation is only a note for players.
+        turn = {"noautorotate": None, "display_rotation": str(info.rotation_degrees)}
+        source: dict[str, Any] = {}
+        if self._shift_ticks:
+            source["itsoffset"] = _seconds(-self._shift_ticks * tick)
+        if self._start_seconds:
+            source["ss"] = _seconds(self._shift_ticks * tick - along.source_start_seconds)
+            target["copypriorss"] = "0"
+        if probe:
+            source["t"] = "1"
+        elif self._end_seconds is not None:
+            # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
+            length = Fraction(self._end_seconds) - Fraction(self._start_seconds or 0)
+            target["t"] = _seconds(length + max(tick, Fraction(1, 1000)))
+        pipe = turn if info.rotation_degrees else {}
+        return ffmpeg.command(self._binary, pipe, info.path, source, along.streams, str(self._temporary), target)
+
+    def _filters(self) -> list[str]:
+        colour, ratio = self._source.colour, self._source.sample_aspect_ratio
+        tags = {
+            "colorspace": colour.tag_matrix,
+            "color_primaries": colour.tag_primaries,
+            "color_trc": colour.tag_transfer,
+        }
+        settings = [f"{name}={tag}" for name, tag in tags.items() if tag != _UNSPECIFIED]
+        if colour.tag_range in (_LIMITED, _FULL):
+            settings.append(f"range={colour.tag_range}")
+        filters = [f"setparams={':'.join(settings)}"] if settings else []
+        return [*filters, f"setsar={ratio.numerator}/{ratio.denominator}"] if ratio != 1 else filters
+
+    def _probe(self) -> None:
+        """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
+        try:
+            self._probe_once()
+        except OutputError:
+            if not self._companions.data_streams:
+                raise
+            self._companions = self._companions.without_data()
+            self._probe_once()
+
+    def _probe_once(self) -> None:
+        assert self._temporary is not None
+        size = self._width, self._height
+        picture = grey(self._source.format, size)
+        frame_bytes = sum(plane.nbytes for plane in picture)
+        step = max(1, round(Fraction(1, 25) / self._source.time_base))
+        with Run(self._command(probe=True), self._source, size, _PROBE_STALL_SECONDS) as run:
+            try:
+                for number in range(math.ceil(_PROBE_BYTES / frame_bytes)):
+                    run.write(picture, number * step)
+                run.finish(_PROBE_SECONDS)
+            except OutputError as error:
+                raise OutputError(f"{self._target}: {error}") from error
+        if not self._temporary.stat().st_size:
+            raise OutputError(f"{self._target}: {self._binary} ended without an error and without a file")
+
+    def write(self, planes: Planes, pts: int) -> None:
+        """Write one frame.
+
+        Args:
+            planes: In the format of the source, of `size_px`.
+            pts: Its time in ticks of the source's time base; one that does not grow is moved up by a tick.
+
+        Raises:
+            OutputError: ffmpeg has failed, e.g. on a full disk; the message holds its own words.
+        """
+        assert self._run is not None
+        pts -= self._shift_ticks
+        if self._frame_count and pts <= self._last_pts:
+            pts = self._last_pts + 1
+        try:
+            self._run.write(planes, pts)
+        except OutputError as error:
+            raise OutputError(f"{self._target}: {error}") from error
+        self._first_pts = self._first_pts if self._frame_count else pts
+        self._last_pts = pts
+        self._frame_count += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Finish, check and publish the file, or remove it.
+
+        Raises:
+            OutputError: The encoder failed at the end, or the file is not what was written.
+        """
+        try:
+            if error is None:
+                self._publish()
+        finally:
+            self._discard()
+
+    def _publish(self) -> None:
+        assert self._run is not None
+        assert self._temporary is not None
+        if not self._frame_count:
+            raise OutputError(f"{self._target}: no frame was written")
+        try:
+            self._run.finish(_FINISH_SECONDS)
+            self._verify(self._temporary)
+            with self._temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            if self._target.exists() and not self._overwrite:
+                raise OutputExistsError("appeared while it was being made; it is left as it is")
+            os.replace(self._temporary, self._target)
+        except OutputError as error:
+            raise type(error)(f"{self._target}: {error}") from error
+        except OSError as error:
+            raise OutputError(f"{self._target}: {error.strerror or error}") from error
+
+    def _verify(self, path: Path) -> None:
+        try:
+            with av.open(str(path)) as container:
+                audio_count, stream = len(container.streams.audio), container.streams.video[0]
+                tick = stream.time_base or Fraction(1)
+                count, first, last = 0, math.inf, -math.inf
+                for packet in container.demux(stream):
+                    if packet.pts is not None and not packet.is_discard:
+                        count, first, last = count + 1, min(first, packet.pts), max(last, packet.pts)
+        except (av.FFmpegError, OSError, IndexError) as error:
+            raise OutputError(f"the written file cannot be read back: {error}") from error
+        if count != self._frame_count:
+            raise OutputError(f"{self._frame_count} frames were written, {count} are in the file")
+        if audio_count != self._companions.audio_count:
+            lost = f"{audio_count} of {self._companions.audio_count} audio tracks are in the file"
+            if self._start_seconds is None and self._end_seconds is None:
+                raise OutputError(lost)
+            self.warnings.append(f"{lost}; the others are silent between --start and --end")
+        tolerance = max(tick, self._source.time_base)
+        for found, meant in ((first, self._first_pts), (last, self._last_pts)):
+            if abs(int(found) * tick - meant * self._source.time_base) > tolerance:
+                raise OutputError(
+                    f"a frame of {float(meant * self._source.time_base):.4f} s is at {float(int(found) * tick):.4f} s"
+                )
+
+    def _discard(self) -> None:
+        if self._run is not None:
+            self._run.kill()
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
+
+
+def _seconds(value: Fraction) -> str:
+    return f"{float(value):.6f}"

@@ -1,0 +1,242 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rmfd_cli import cli, progress
+from rmfd_cli.derain import Progress
+from rmfd_cli.video.reader import VideoReader
+from tests import media
+
+ROOT = Path(__file__).parents[1]
+# The command with the model replaced: what is under test here is everything around it.
+STAND_IN = """
+import os, time
+import numpy as np
+from rmfd_cli import cli
+
+def restorer(model, device):
+    def restore(pictures):
+        for picture in pictures:
+            if "MARK" in os.environ:
+                open(os.environ["MARK"], "w").close()
+            time.sleep(DELAY)
+            yield np.zeros(picture.shape, np.float32)
+    return restore
+
+cli._lazy_restorer = restorer
+cli.main()
+"""
+
+
+def command(delay: float = 0.0) -> list[str]:
+    return [sys.executable, "-c", STAND_IN.replace("DELAY", str(delay))]
+
+
+def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    return subprocess.run(
+        [*command(), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment,
+        check=False,
+        **{"stdin": subprocess.DEVNULL, **options},
+    )
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    code = "import sys, rmfd_cli.cli; print(sorted({'torch', 'av', 'cv2', 'numpy', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_names_options_defaults_examples_and_exit_codes():
+    text = CliRunner().invoke(cli.app, ["derain", "--help"]).stdout
+    for word in ("--strength", "libx264", "Examples:", "Exit codes:", "130", "--overwrite", "--compare"):
+        assert word in text
+
+
+def test_version():
+    assert CliRunner().invoke(cli.app, ["--version"]).stdout.startswith("rmfd 0.")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("1:30", 90), ("0:01:30.250", 90.25), ("100:00:00", 360000), (".5", 0.5)]
+)
+def test_times_that_are_understood(text, seconds):
+    assert cli.parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1:75", "1:2:3:4", "1:60:00", "nan", "1,5"])
+def test_times_that_are_not(text):
+    with pytest.raises(typer.BadParameter):
+        cli.parse_time(text)
+
+
+def test_a_video_is_written_and_one_line_says_so(clip, tmp_path):
+    done = run("derain", clip(media.cfr), "-o", tmp_path / "out.mp4")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(done.stderr.splitlines()) == 1
+    for word in (str(tmp_path / "out.mp4"), "30 frames", "fps"):
+        assert word in done.stderr
+
+
+def test_quiet_says_nothing(clip, tmp_path):
+    done = run("derain", clip(media.rich, ".mkv"), "-o", tmp_path / "out.mp4", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_warnings_and_details_go_to_stderr(clip, tmp_path):
+    done = run("derain", clip(media.rich, ".mkv"), "-o", tmp_path / "out.mp4", "-v")
+    assert done.returncode == 0
+    assert "rmfd: warning: attachment" in done.stderr
+    assert media.FFMPEG in done.stderr
+
+
+def test_options_reach_the_job(clip, tmp_path):
+    target = tmp_path / "out.mkv"
+    target.write_text("old")
+    cut = ("--start", "0.4", "--end", "0:00:00.8", "--compare", "side", "--codec", "ffv1", "--strength", "0.5")
+    done = run("derain", clip(media.cfr), "-o", target, *cut, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    with VideoReader(target) as video:
+        assert video.info.width_px == 2 * media.WIDTH
+        assert len(list(video)) == 10
+
+
+def bad_input(kind: str, folder: Path, clip) -> Path:
+    path = folder / "in.mkv"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("this is no video")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "audio":
+        media.audio_only(path)
+    elif kind == "truncated":
+        media.truncated(path, clip(media.cfr, ".mkv"))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "text", "empty", "audio", "truncated"])
+def test_a_bad_input_is_one_line_and_exit_code_one(clip, tmp_path, kind):
+    source = bad_input(kind, tmp_path, clip)
+    before = sorted(os.listdir(tmp_path))
+    done = run("derain", source, "-o", tmp_path / "out.mp4")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("rmfd: error: ")
+    assert str(source) in done.stderr
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("-o", "there.mp4"), 6, "--overwrite"),
+        (("-o", "no/such/folder/out.mp4"), 1, "no such directory"),
+        (("-o", "out.mp4", "--codec", "nope"), 4, "nope"),
+        (("-o", "out.mp4", "--ffmpeg", "/nonexistent"), 4, "/nonexistent"),
+        (("-o", "out.xyz"), 2, ".xyz"),
+        (("-o", "out.mp4", "--strength", "2"), 2, "--strength"),
+        (("-o", "out.mp4", "--start", "3", "--end", "2"), 2, "--end"),
+        (("-o", "out.mp4", "--preset", "warp"), 1, "preset"),
+        (("-o", "/proc/out.mp4"), 1, "/proc"),
+    ],
+)
+def test_a_refusal_is_one_line_with_its_exit_code(clip, tmp_path, arguments, status, words):
+    (tmp_path / "there.mp4").write_text("mine")
+    done = run("derain", clip(media.no_audio), *arguments, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("rmfd: error: ")
+    assert words in done.stderr
+    assert os.listdir(tmp_path) == ["there.mp4"]
+    assert (tmp_path / "there.mp4").read_text() == "mine"
+
+
+def test_an_unexpected_fault_is_one_line_too_and_a_traceback_on_request(clip, tmp_path, monkeypatch):
+    def fault(*_: object) -> None:
+        raise ZeroDivisionError("by\nnothing")
+
+    monkeypatch.setattr("rmfd_cli.derain.derain", fault)
+    arguments = ["derain", str(clip(media.no_audio)), "-o", str(tmp_path / "out.mp4")]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 1
+    assert result.stderr == "rmfd: error: ZeroDivisionError: by nothing; set RMFD_DEBUG=1 for the traceback\n"
+    monkeypatch.setenv("RMFD_DEBUG", "1")
+    assert isinstance(CliRunner().invoke(cli.app, arguments).exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing_behind(clip, tmp_path, number, status):
+    mark, folder = tmp_path / "mark", tmp_path / "out"
+    folder.mkdir()
+    with subprocess.Popen(
+        [*command(0.05), "derain", str(clip(media.cfr, frames=100)), "-o", str(folder / "out.mp4")],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MARK": str(mark)},
+        text=True,
+    ) as process:
+        while not mark.exists() and process.poll() is None:
+            time.sleep(0.02)
+        assert len(os.listdir(folder)) == 1
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=10)
+    assert process.returncode == status
+    assert os.listdir(folder) == []
+    assert "Traceback" not in stderr
+    assert len(stderr.splitlines()) <= 1
+
+
+def test_a_shell_loop_reads_all_of_its_list(clip, tmp_path):
+    source = clip(media.no_audio, frames=5)
+    loop = 'while read n; do "$@" derain "$SOURCE" -o "$n.mp4" -q || exit; done'
+    done = subprocess.run(
+        ["sh", "-c", loop, "sh", *command()],
+        input="one\ntwo\nthree\n",
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SOURCE": str(source)},
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert sorted(os.listdir(tmp_path)) == ["one.mp4", "three.mp4", "two.mp4"]
+
+
+def test_a_log_gets_a_line_now_and_then(capsys):
+    with progress.progress_on_stderr("a.mp4") as update:
+        for second in range(26):
+            update(Progress(frames=30 * second + 1, frames_estimate=1500, seconds=float(second)))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == "a.mp4: frame 301 of about 1500, 30.1 fps, 0:40 left"
+
+
+def test_a_header_that_promised_too_little_is_not_believed(capsys):
+    with progress.progress_on_stderr("a.mp4") as update:
+        update(Progress(frames=300, frames_estimate=100, seconds=10.0))
+    assert capsys.readouterr().err == "a.mp4: frame 300, 30.0 fps\n"
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress.progress_on_stderr("[a].mp4") as update:
+        for frame in range(1, 4):
+            update(Progress(frame, 3, frame / 10))
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_clock():
+    assert [progress.clock(seconds) for seconds in (0, 59.6, 3599, 3601)] == ["0:00", "1:00", "59:59", "1:00:01"]

@@ -1,0 +1,379 @@
+import os
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from rmfd_cli.errors import MachineError, OutputError, OutputExistsError, UsageError
+from rmfd_cli.options import Encoding
+from rmfd_cli.types import PlaneFormat
+from rmfd_cli.video import encoding as encoding_module
+from rmfd_cli.video.encoding import choose_pixel_format
+from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.writer import VideoWriter
+from tests import media
+
+FFV1 = Encoding(codec="ffv1")
+
+
+def copy(source: Path, target: Path, start: float | None = None, end: float | None = None, **options: object) -> list[str]:
+    with (
+        VideoReader(source, start, end) as video,
+        VideoWriter(target, video.info, start_seconds=start, end_seconds=end, **options) as writer,
+    ):
+        for frame in video:
+            writer.write(frame.planes, frame.pts)
+    return writer.warnings
+
+
+def frames_of(path: Path) -> list:
+    with VideoReader(path) as video:
+        return [(frame.pts * video.info.time_base, frame) for frame in video]
+
+
+def times_of(path: Path, kind: str = "video", index: int = 0) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        stream = getattr(container.streams, kind)[index]
+        return sorted(p.pts * stream.time_base for p in container.demux(stream) if p.pts is not None)
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if ".rmfd-" in name]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("kind", [media.cfr, media.vfr, media.b_frames, media.late_audio, media.no_audio])
+def test_every_frame_comes_out_at_its_own_time(clip, tmp_path, kind, suffix):
+    source, target = clip(kind), tmp_path / f"out{suffix}"
+    assert copy(source, target) == []
+    before, after = frames_of(source), frames_of(target)
+    assert [media.frame_number(frame.planes[0]) for _, frame in after] == list(range(len(before)))
+    tick = Fraction(1, 1000) if suffix == ".mkv" else 0
+    assert max(abs(a - b) for (a, _), (b, _) in zip(before, after, strict=True)) <= tick / 2
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_that_starts_late_stays_late(clip, tmp_path, suffix):
+    source, target = clip(media.late_audio), tmp_path / f"out{suffix}"
+    copy(source, target)
+    assert abs(times_of(target, "audio")[0] - times_of(source, "audio")[0]) <= Fraction(1, 1000)
+    assert len(times_of(target, "audio")) == len(times_of(source, "audio"))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_picture_that_starts_late_stays_late(clip, tmp_path, suffix):
+    source = tmp_path / "late.mp4"
+    tone = ("-f", "lavfi", "-i", "sine=frequency=440:duration=1.5")
+    media.encode(source, filters="setpts=PTS+0.52/TB", inputs=tone, extra=("-c:a", "aac"))
+    target = tmp_path / f"out{suffix}"
+    copy(source, target)
+    assert times_of(source)[0] > Fraction(1, 2)
+    assert abs(times_of(target)[0] - times_of(source)[0]) <= Fraction(1, 2000)
+
+
+def test_streams_tags_chapters_and_attachments_travel_along(clip, tmp_path):
+    source, target = clip(media.rich, ".mkv"), tmp_path / "out.mkv"
+    assert copy(source, target) == []
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        assert [s.type for s in after.streams] == [s.type for s in before.streams]
+        assert [s.metadata.get("language") for s in after.streams.audio] == ["eng", "nor"]
+        assert after.streams.subtitles[0].metadata.get("language") == "ger"
+        assert [c["metadata"]["title"] for c in after.chapters()] == ["first", "second"]
+        tags = {key.lower(): value for key, value in after.metadata.items()}
+        assert tags["title"] == "A wet street"
+        assert tags["location"] == "+59.91+010.75/"
+        assert tags.get("creation_time") == {k.lower(): v for k, v in before.metadata.items()}.get("creation_time")
+
+
+def test_mp4_turns_text_subtitles_and_names_what_it_cannot_take(clip, tmp_path):
+    source, target = clip(media.rich, ".mkv"), tmp_path / "out.mp4"
+    warnings = copy(source, target)
+    assert len(warnings) == 1
+    assert "attachment" in warnings[0]
+    with av.open(str(target)) as after:
+        assert after.streams.subtitles[0].codec_context.name == "mov_text"
+        assert len(after.streams.audio) == 2
+        assert len(after.chapters()) == 2
+    again = tmp_path / "again.mp4"
+    assert copy(target, again) == []
+    with av.open(str(again)) as after:
+        assert after.metadata["title"] == "A wet street"
+
+
+def test_creation_time_and_video_language_are_kept(clip, tmp_path):
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    stamp = "2024-05-06T07:08:09.000000Z"
+    media.encode(source, extra=("-metadata", f"creation_time={stamp}", "-metadata:s:v:0", "language=nor"))
+    copy(source, target)
+    with av.open(str(target)) as after:
+        assert after.metadata["creation_time"] == stamp
+        assert after.streams.video[0].metadata["language"] == "nor"
+
+
+def test_ten_bits_stay_ten_bits(clip, tmp_path):
+    source, target = clip(media.ten_bit), tmp_path / "out.mp4"
+    copy(source, target, encoding=Encoding(crf=1))
+    with VideoReader(source) as before, VideoReader(target) as after:
+        assert after.info.format == before.info.format
+        first, second = next(iter(before)).planes[0], next(iter(after)).planes[0]
+    assert len(np.unique(second)) > 256
+    assert np.abs(first.astype(int) - second).mean() < 2
+
+
+@pytest.mark.parametrize(("matrix", "full_range"), [("bt601", False), ("bt709", True), ("bt2020", False)])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_colour_tags_travel_and_pixels_are_not_converted(clip, tmp_path, matrix, full_range, suffix):
+    source = clip(media.tagged, matrix=matrix, full_range=full_range)
+    target = tmp_path / f"out{suffix}"
+    copy(source, target, encoding=Encoding(crf=1))
+    with VideoReader(source) as before, VideoReader(target) as after:
+        assert after.info.colour == before.info.colour
+        for a, b in zip(next(iter(before)).planes, next(iter(after)).planes, strict=True):
+            assert abs(float(a.mean()) - float(b.mean())) < 0.3
+
+
+def test_untagged_stays_untagged(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+    copy(clip(media.no_audio), target)
+    with VideoReader(target) as after:
+        colour = after.info.colour
+    assert (colour.tag_matrix, colour.tag_primaries, colour.tag_transfer) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_pixel_shape_is_kept(clip, tmp_path, suffix):
+    target = tmp_path / f"out{suffix}"
+    copy(clip(media.anamorphic), target)
+    with VideoReader(target) as after:
+        assert after.info.sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_rotation_is_kept_as_a_note(clip, tmp_path, degrees, suffix):
+    source, target = clip(media.rotated, degrees=degrees), tmp_path / f"out{suffix}"
+    copy(source, target)
+    with VideoReader(source) as before, VideoReader(target) as after:
+        assert after.info.rotation_degrees == before.info.rotation_degrees == degrees
+        assert (after.info.width_px, after.info.height_px) == (media.WIDTH, media.HEIGHT)
+        assert media.frame_number(next(iter(after)).planes[0]) == 0
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "ffv1"])
+def test_odd_sizes_are_kept(clip, tmp_path, codec):
+    target = tmp_path / "out.mkv"
+    warnings = copy(clip(media.odd_size, ".mkv"), target, encoding=Encoding(codec))
+    with VideoReader(target) as after:
+        assert (after.info.width_px, after.info.height_px) == (321, 181)
+        assert after.info.format.name == ("yuv420p" if codec == "ffv1" else "yuv444p")
+    assert bool(warnings) == (codec != "ffv1")
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "yuv444p12le", "gray", "yuv410p"])
+def test_ffv1_gives_back_the_very_planes(clip, tmp_path, pix_fmt):
+    source, target = clip(media.pixel_format, ".mkv", pix_fmt=pix_fmt), tmp_path / "out.mkv"
+    copy(source, target, encoding=FFV1)
+    for (_, before), (_, after) in zip(frames_of(source), frames_of(target), strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(before.planes, after.planes, strict=True))
+
+
+def test_a_cover_picture_is_kept_in_mp4_and_named_elsewhere(clip, tmp_path):
+    source = clip(media.cover_art)
+    assert copy(source, tmp_path / "out.mp4") == []
+    with av.open(str(tmp_path / "out.mp4")) as after:
+        assert [s.disposition.value & 1024 for s in after.streams.video] == [0, 1024]
+    assert "does not fit" in copy(source, tmp_path / "out.mkv")[0]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_cut_takes_the_sound_along(clip, tmp_path, suffix):
+    source, target = clip(media.cfr), tmp_path / f"out{suffix}"
+    copy(source, target, start=0.4, end=0.8)
+    frames = frames_of(target)
+    assert [media.frame_number(frame.planes[0]) for _, frame in frames] == list(range(10, 20))
+    assert frames[0][0] == 0
+    sound = times_of(target, "audio")
+    assert 0 <= sound[0] < Fraction(1, 20)
+    assert Fraction(7, 20) < sound[-1] < Fraction(2, 5)
+    shifted = {round(time - Fraction(2, 5), 3) for time in times_of(source, "audio")}
+    assert min(abs(sound[0] - time) for time in shifted) <= Fraction(1, 500)
+
+
+def test_a_sound_that_is_not_in_the_cut_is_named(clip, tmp_path):
+    source = clip(media.late_audio)
+    warnings = copy(source, tmp_path / "out.mp4", end=0.4)
+    assert len(frames_of(tmp_path / "out.mp4")) == 10
+    assert warnings == ["0 of 1 audio tracks are in the file; the others are silent between --start and --end"]
+
+
+def test_the_clock_of_a_transport_stream_is_set_to_zero(clip, tmp_path):
+    source, target = tmp_path / "in.ts", tmp_path / "out.mp4"
+    media.ffmpeg("-i", media.url(clip(media.cfr)), "-c", "copy", media.url(source))
+    copy(source, target)
+    before, after = times_of(source), times_of(target)
+    assert before[0] > 1
+    assert 0 <= after[0] < Fraction(1, 20)
+    assert {a - b for a, b in zip(before, after, strict=True)} == {before[0] - after[0]}
+    lead = times_of(source, "audio")[0] - before[0]
+    assert abs(times_of(target, "audio")[0] - after[0] - lead) < Fraction(1, 1000)
+
+
+def test_strange_names_are_only_names(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-dash.mp4", "a:colon.mp4", "50%d.mp4", "ein Bär\n.mp4", "x" * 251 + ".mp4"):
+        copy(clip(media.no_audio), Path(name))
+        assert Path(name).stat().st_size
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "error", "words"),
+    [
+        ("missing/out.mp4", {}, OutputError, "no such directory"),
+        ("out.xyz", {}, UsageError, "no container"),
+        ("out", {}, UsageError, "no suffix"),
+        ("folder.mp4", {}, OutputError, "is a directory"),
+        ("there.mp4", {}, OutputExistsError, "exists"),
+        ("out.mp4", {"encoding": Encoding("nope")}, MachineError, "nope"),
+        ("out.mkv", {"encoding": Encoding("ffv1", crf=3)}, UsageError, "no --crf"),
+        ("out.mp4", {"encoding": Encoding(preset="warp")}, OutputError, "preset"),
+        ("out.webm", {}, OutputError, "WebM"),
+        ("out.mp4", {"binary": "/nonexistent/ffmpeg"}, MachineError, "no such ffmpeg"),
+    ],
+)
+def test_refusals_come_before_the_first_frame_and_leave_nothing(clip, tmp_path, target, options, error, words):
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "there.mp4").write_text("mine")
+    with VideoReader(clip(media.cfr)) as video:
+        writer = VideoWriter(tmp_path / target, video.info, **options)
+        with pytest.raises(error, match=words):
+            writer.__enter__()
+    assert (tmp_path / "there.mp4").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["folder.mp4", "there.mp4"]
+
+
+def test_the_source_is_never_overwritten(clip, tmp_path):
+    source = tmp_path / "in.mp4"
+    source.write_bytes(clip(media.no_audio).read_bytes())
+    (tmp_path / "link.mp4").symlink_to(source)
+    with pytest.raises(OutputExistsError, match="source itself"):
+        copy(source, tmp_path / "link.mp4", overwrite=True)
+
+
+def test_an_exception_leaves_the_old_file_and_no_trace(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+    target.write_text("old")
+    with VideoReader(clip(media.cfr)) as video:
+        frame = next(iter(video))
+        writer = VideoWriter(target, video.info, overwrite=True).__enter__()
+        writer.write(frame.planes, frame.pts)
+        assert len(leftovers(tmp_path)) == 1
+        writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+def test_the_new_file_has_the_usual_permissions(clip, tmp_path):
+    copy(clip(media.no_audio), tmp_path / "out.mp4")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "out.mp4").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_full_disk_is_called_a_full_disk(tmp_path):
+    source = media.encode(tmp_path / "in.mkv", frames=40, codec=media.LOSSLESS, size=(320, 240))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a tiny disk")
+    try:
+        with pytest.raises(OutputError, match="No space left on device"):
+            copy(source, disk / "out.mkv", encoding=FFV1)
+        assert os.listdir(disk) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def fake_ffmpeg(path: Path, body: str) -> str:
+    real = media.FFMPEG
+    path.write_text(f'#!/bin/sh\ncase "$*" in *-version*|*-encoders*|*encoder=*) exec {real} "$@";; esac\n{body}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("echo 'the dog ate it' >&2; exit 1", "the dog ate it"),
+        ("exit 0", "without a file|said nothing"),
+        ("cat > /dev/null", "without a file"),
+        ("exec sleep 60", "taken no data"),
+        ("while :; do echo noise; done >&2", "taken no data"),
+        ("kill -9 $$", "status -9"),
+    ],
+)
+def test_an_ffmpeg_that_misbehaves_is_told_and_never_waited_for(clip, tmp_path, monkeypatch, body, words):
+    monkeypatch.setattr("rmfd_cli.video.writer._PROBE_STALL_SECONDS", 1.0)
+    binary = fake_ffmpeg(tmp_path / "fake", body)
+    with pytest.raises(OutputError, match=words):
+        copy(clip(media.cfr), tmp_path / "out.mp4", binary=binary)
+    assert os.listdir(tmp_path) == ["fake"]
+
+
+def test_an_ffmpeg_that_dies_or_sticks_in_the_middle_is_told(clip, tmp_path):
+    # The first run is the probe; the second one reads a little and then stops.
+    for body, words in (
+        ("head -c 100000 > /dev/null; echo gone >&2; exit 1", "gone"),
+        ("exec sleep 60", "taken no data"),
+    ):
+        mark = tmp_path / "mark"
+        mark.unlink(missing_ok=True)
+        real = f'[ -e {mark} ] || {{ touch {mark}; exec {media.FFMPEG} "$@"; }}'
+        binary = fake_ffmpeg(tmp_path / f"fake-{words[:4]}", f"{real}\n{body}")
+        with pytest.raises(OutputError, match=words):
+            copy(clip(media.cfr, frames=100), tmp_path / "out.mp4", binary=binary, stall_seconds=1.0)
+        assert leftovers(tmp_path) == []
+        assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_file_with_fewer_frames_than_written_is_not_published(clip, tmp_path, monkeypatch):
+    whole = encoding_module.Run.write
+    monkeypatch.setattr(encoding_module.Run, "write", lambda run, planes, pts: pts == 512 or whole(run, planes, pts))
+    with pytest.raises(OutputError, match="30 frames were written, 29"):
+        copy(clip(media.cfr), tmp_path / "out.mp4")
+    assert os.listdir(tmp_path) == []
+
+
+def test_times_that_do_not_grow_are_moved_by_a_tick(clip, tmp_path):
+    with VideoReader(clip(media.no_audio)) as video, VideoWriter(tmp_path / "out.mp4", video.info) as writer:
+        for frame in video:
+            writer.write(frame.planes, min(frame.pts, 1024))
+    ticks = [int(time / video.info.time_base) for time in times_of(tmp_path / "out.mp4")]
+    assert ticks == [0, 512, *range(1024, 1024 + len(ticks) - 2)]
+
+
+EIGHT, TEN = ("yuv420p", "yuv422p", "yuv444p"), ("yuv420p10le", "yuv422p10le", "yuv444p10le")
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "shift", "size", "offered", "chosen"),
+    [
+        ("yuv420p", 8, (1, 1), (640, 480), EIGHT, "yuv420p"),
+        ("yuvj420p", 8, (1, 1), (640, 480), EIGHT, "yuv420p"),
+        ("yuv420p", 8, (1, 1), (641, 480), EIGHT, "yuv444p"),
+        ("yuv420p", 8, (1, 1), (640, 481), EIGHT, "yuv422p"),
+        ("yuv410p", 8, (2, 2), (640, 480), EIGHT + TEN, "yuv420p"),
+        ("yuv420p12le", 12, (1, 1), (640, 480), EIGHT + TEN, "yuv420p10le"),
+        ("yuv422p10le", 10, (1, 0), (640, 480), EIGHT, "yuv422p"),
+        ("yuv444p", 8, (0, 0), (640, 480), ("yuv420p", "nv12"), "yuv420p"),
+        ("gray10le", 10, (0, 0), (640, 480), EIGHT + TEN, "yuv420p10le"),
+        ("yuv420p", 8, (1, 1), (640, 480), ("gray", "yuv420p10le"), "yuv420p10le"),
+        ("yuv420p", 8, (1, 1), (640, 480), (), "yuv420p"),
+    ],
+)
+def test_the_pixel_format_loses_as_little_as_possible(name, bits, shift, size, offered, chosen):
+    assert choose_pixel_format(PlaneFormat(name, bits, shift), size, offered, even_only=True)[0] == chosen
