@@ -18,8 +18,7 @@ ALLOWED = {
     "model": {"model", *BASE},
     "training": {"training", "video", "rain", "model", *BASE},
     "derain": {"video", *BASE},
-    "progress": {"derain", *BASE},
-    "cli": {"derain", "training", "model", "video", "progress", *BASE},
+    "cli": {"cli", "derain", "training", "model", "video", *BASE},
     "__init__": set(),
     "__main__": {"cli"},
 }
@@ -30,8 +29,8 @@ OWNERS = {
     "ffmpeg": {"video"},
     "imageio_ffmpeg": {"video"},
     "subprocess": {"video"},
-    "typer": {"cli", "progress"},
-    "rich": {"cli", "progress"},
+    "typer": {"cli"},
+    "rich": {"cli"},
     "torch": {"model", "rain", "training", "physics", "metrics"},
     "safetensors": {"model"},
 }

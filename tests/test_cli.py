@@ -9,7 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rmfd_cli import cli, progress
+from rmfd_cli import cli
+from rmfd_cli.cli import progress
+from rmfd_cli.cli.derain import parse_time
 from rmfd_cli.derain import Progress
 from rmfd_cli.video.reader import VideoReader
 from tests import media
@@ -20,6 +22,7 @@ STAND_IN = """
 import os, time
 import numpy as np
 from rmfd_cli import cli
+from rmfd_cli.cli import derain as command
 
 def restorer(model, device):
     def restore(pictures):
@@ -30,7 +33,7 @@ def restorer(model, device):
             yield np.zeros(picture.shape, np.float32)
     return restore
 
-cli._lazy_restorer = restorer
+command.lazy_restorer = restorer
 cli.main()
 """
 
@@ -72,13 +75,13 @@ def test_version():
     ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("1:30", 90), ("0:01:30.250", 90.25), ("100:00:00", 360000), (".5", 0.5)]
 )
 def test_times_that_are_understood(text, seconds):
-    assert cli.parse_time(text) == seconds
+    assert parse_time(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1:75", "1:2:3:4", "1:60:00", "nan", "1,5"])
 def test_times_that_are_not(text):
     with pytest.raises(typer.BadParameter):
-        cli.parse_time(text)
+        parse_time(text)
 
 
 def test_a_video_is_written_and_one_line_says_so(clip, tmp_path):

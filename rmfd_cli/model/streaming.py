@@ -45,9 +45,19 @@ def restorer(model: str, device: str) -> Restore:
         MachineError: there is no such device.
     """
     where = choose_device(device)
-    path = Path(model) if model.endswith(".safetensors") else shipped_weights("small" if model == "auto" else model)
-    network = load_model(path).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = load_model(find_weights(model)).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lambda frames: restore(frames, network, where)
+
+
+def find_weights(model: str) -> Path:
+    """The file that `auto`, a shipped model's name or a path stands for.
+
+    Raises:
+        WeightsError: there is no such model, or a shipped file is damaged.
+    """
+    if model.endswith(".safetensors"):
+        return Path(model)
+    return shipped_weights("small" if model == "auto" else model)
 
 
 def choose_device(name: str) -> torch.device:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import Progress
+    from rmfd_cli.training.loop import Progress as TrainingProgress
 
 LINE_SECONDS = 10.0
 """A log gets no more than one line in this time."""
@@ -70,6 +71,40 @@ def _lines(title: str) -> "Callable[[Progress], None]":
         typer.echo(line, err=True)
 
     return update
+
+
+@contextmanager
+def training_on_stderr(quiet: bool) -> "Iterator[Callable[[TrainingProgress], None]]":
+    """Show a training run until the block ends: loss, time per step, time left, and a line per validation.
+
+    Args:
+        quiet: show nothing.
+    """
+    if quiet:
+        yield lambda now: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s a step"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("training", total=None, loss=0.0, seconds=0.0)
+
+        def update(now: "TrainingProgress") -> None:
+            bar.update(task, completed=now.step, total=now.steps, loss=now.loss, seconds=now.seconds)
+            if now.validation:
+                scores = ", ".join(f"{name} {value:.2f} dB" for name, value in now.validation.items())
+                console.print(f"step {now.step} of {now.steps}: {scores}", highlight=False)
+
+        yield update
 
 
 def rate(frames: int, seconds: float) -> float:

@@ -1,37 +1,20 @@
-"""The command line: options in, one line out, an exit code that tells the truth.
+"""`rmfd derain`."""
 
-Nothing heavy is imported before a command runs, so that `rmfd --help` answers at once.
-"""
-
-import os
 import re
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rmfd_cli import __version__
-from rmfd_cli.errors import RmfdError
+from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
 from rmfd_cli.options import Compare, DerainOptions, Encoding
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import DerainReport
 
-EXIT_CODES = """\b
-Exit codes:
-  0    the output is complete and checked
-  1    failed: the source cannot be read, the target cannot be written
-  2    options that contradict each other or name what is not there
-  4    this machine lacks something: ffmpeg, an encoder, a device, weights
-  5    out of memory
-  6    refused: the output exists and --overwrite was not given
-  130  stopped with Ctrl-C; 143 by SIGTERM
-After any of these but 0 no output file is left, and an existing one is untouched."""
-
-DERAIN_EPILOG = f"""\b
+EPILOG = f"""\b
 Examples:
   rmfd derain rain.mp4 -o dry.mp4
   rmfd derain rain.mkv -o dry.mkv --codec libx265 --crf 20
@@ -39,16 +22,6 @@ Examples:
   ls *.mp4 | while read f; do rmfd derain "$f" -o "dry/$f"; done
 
 {EXIT_CODES}"""
-
-app = typer.Typer(
-    name="rmfd",
-    help="Take the rain out of video.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
 
 
 def parse_time(text: str) -> float:
@@ -63,22 +36,6 @@ def parse_time(text: str) -> float:
     return int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + float(match[3])
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"rmfd {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def rmfd(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
-    ] = False,
-) -> None:
-    """Take the rain out of video."""
-
-
-@app.command(epilog=DERAIN_EPILOG)
 def derain(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="The rainy video.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .m4v, .mov, .mkv, .webm.")],
@@ -112,7 +69,7 @@ def derain(
     Every frame, every timestamp, audio, subtitles, chapters and metadata are kept; the output appears under its name
     only when it is complete and checked.
     """
-    with _errors_as_lines():
+    with errors_as_lines():
         options = DerainOptions(
             strength=strength,
             start_seconds=start,
@@ -123,27 +80,29 @@ def derain(
             encoding=Encoding(codec, crf, preset),
             ffmpeg=ffmpeg,
         )
-        report = _derain(source, output, _lazy_restorer(model, device), options, quiet)
+        if verbose:
+            _print_details(model, device, options)
+        report = _derain(source, output, lazy_restorer(model, device), options, quiet)
         if quiet:
             return
         for warning in report.warnings:
             typer.echo(f"rmfd: warning: {warning}", err=True)
-        if verbose:
-            _print_details(model, device, options)
         speed = report.frames / max(report.seconds, 1e-3)
         typer.echo(f"{report.target}: {report.frames} frames in {report.seconds:.1f} s, {speed:.1f} fps", err=True)
 
 
 def _derain(source: Path, output: Path, restore: Any, options: DerainOptions, quiet: bool) -> "DerainReport":
+    from rmfd_cli.cli.progress import progress_on_stderr
     from rmfd_cli.derain import derain as run
-    from rmfd_cli.progress import progress_on_stderr
 
     shown: Any = nullcontext() if quiet else progress_on_stderr(source.name)
     with shown as on_progress:
         return run(source, output, restore, options, on_progress)
 
 
-def _lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
+def lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
+    """The model as a function, loaded when the first frame is asked for."""
+
     def restore(pictures: Iterable[Any]) -> Iterator[Any]:
         # Torch takes seconds to import: a missing file should not have to wait for it.
         from rmfd_cli.model.streaming import restorer
@@ -154,44 +113,10 @@ def _lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterato
 
 
 def _print_details(model: str, device: str, options: DerainOptions) -> None:
+    from rmfd_cli.model.streaming import choose_device, find_weights
     from rmfd_cli.video.ffmpeg import find_ffmpeg
 
-    typer.echo(f"model {model}, device {device}, ffmpeg {find_ffmpeg(options.ffmpeg)}, {options.encoding}", err=True)
-
-
-@contextmanager
-def _errors_as_lines() -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code; `RMFD_DEBUG=1` lets tracebacks through."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("rmfd: stopped; no output was written", err=True)
-        raise typer.Exit(130) from None
-    except RmfdError as error:
-        if os.environ.get("RMFD_DEBUG"):
-            raise
-        typer.echo(f"rmfd: error: {_one_line(error)}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except Exception as error:
-        if os.environ.get("RMFD_DEBUG") or isinstance(error, typer.Exit | typer.Abort):
-            raise
-        name = type(error).__name__
-        typer.echo(f"rmfd: error: {name}: {_one_line(error)}; set RMFD_DEBUG=1 for the traceback", err=True)
-        raise typer.Exit(1) from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _stop_on_signal(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
-
-
-def main() -> None:
-    """The entry point of `rmfd`: also SIGTERM and SIGHUP leave nothing half-written behind."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # Under nohup, SIGHUP is ignored and has to stay so.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop_on_signal)
-    app(prog_name="rmfd")
+    typer.echo(f"weights  {find_weights(model)}", err=True)
+    typer.echo(f"device   {choose_device(device)}", err=True)
+    typer.echo(f"ffmpeg   {find_ffmpeg(options.ffmpeg)}", err=True)
+    typer.echo(f"encoder  {options.encoding.codec}", err=True)

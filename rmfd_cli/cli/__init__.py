@@ -1,0 +1,58 @@
+"""The command line: options in, one line out, an exit code that tells the truth.
+
+Nothing heavy is imported before a command runs, so that `rmfd --help` answers at once.
+"""
+
+import signal
+from typing import Annotated
+
+import typer
+
+from rmfd_cli import __version__
+from rmfd_cli.cli.derain import EPILOG as DERAIN_EPILOG
+from rmfd_cli.cli.derain import derain as derain_command
+from rmfd_cli.cli.outcome import EXIT_CODES
+from rmfd_cli.cli.train import EPILOG as TRAIN_EPILOG
+from rmfd_cli.cli.train import train as train_command
+
+app = typer.Typer(
+    name="rmfd",
+    help="Take the rain out of video.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rmfd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rmfd(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Take the rain out of video."""
+
+
+app.command("derain", epilog=DERAIN_EPILOG)(derain_command)
+app.command("train", epilog=TRAIN_EPILOG)(train_command)
+
+
+def _stop_on_signal(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """The entry point of `rmfd`: also SIGTERM and SIGHUP leave nothing half-written behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup, SIGHUP is ignored and has to stay so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop_on_signal)
+    app(prog_name="rmfd")
