@@ -91,12 +91,42 @@ def draw_clip(clips: list[Clip], rng: np.random.Generator, frames: int, crop_px:
     piece = clip[index, top : top + source_px, left : left + source_px]
     shrink = cv2.INTER_AREA if source_px > crop_px else cv2.INTER_CUBIC
     piece = np.stack([cv2.resize(frame, (crop_px, crop_px), interpolation=shrink) for frame in piece])
+    if rng.random() < 0.35:
+        piece = _put_up_posts(piece, rng)
     if rng.random() < 0.5:
         piece = piece[:, :, ::-1]
     clean = torch.from_numpy(np.ascontiguousarray(piece)).permute(0, 3, 1, 2).float() / 255
     if rng.random() < 0.3:
         clean = clean.pow(float(rng.uniform(0.7, 1.6))) * float(rng.uniform(0.6, 1.0))
     return clean.contiguous()
+
+
+def _put_up_posts(piece: Clip, rng: np.random.Generator) -> Clip:
+    """Thin straight things that pass by in front of the scene: lamp posts, railings, wires.
+
+    They look like streaks and move unlike their surroundings, so that alignment misses them; unlike streaks they stay from
+    frame to frame. Without them a network learns to erase every thin bright line that moves.
+    """
+    frames, height, width, _ = piece.shape
+    piece = piece.copy()
+    fraction = 4  # bits of sub-pixel position that OpenCV takes
+    for _ in range(int(rng.integers(1, 5))):
+        upright = rng.random() < 0.75
+        lean = rng.normal(0, 0.08)
+        direction = np.array([lean, 1.0] if upright else [1.0, lean])
+        centre = rng.uniform(0, 1, 2) * (width, height)
+        reach = direction * np.exp(rng.uniform(np.log(12), np.log(2 * height)))
+        speed = rng.normal(0, 1, 2) * np.exp(rng.uniform(np.log(0.1), np.log(10)))
+        if upright:
+            speed[1] *= 0.2
+        colour = np.clip(rng.uniform(20, 250) + rng.normal(0, 15, 3), 0, 255).tolist()
+        thickness = int(rng.integers(1, 5))
+        for t in range(frames):
+            start, end = (
+                tuple(np.round((centre + speed * t + side * reach / 2) * 2**fraction).astype(int).tolist()) for side in (-1, 1)
+            )
+            cv2.line(piece[t], start, end, colour, thickness, cv2.LINE_AA, fraction)
+    return piece
 
 
 def draw_batch(clips: list[Clip], seed: int, step: int, *, size: int, frames: int, crop_px: int) -> Batch:
