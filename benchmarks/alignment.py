@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.align import resize_flow, warp
+from rmfd_cli.model.align import sampling_grid, warp
 from rmfd_cli.training.data import draw_clip, load_clips
 
 Flow = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
@@ -134,7 +134,7 @@ class LearnedFlow(nn.Module):
         a, b = self.features(current), self.features(neighbour)
         flow = torch.zeros_like(a[:, :2])
         for _ in range(2):
-            aligned = warp(b, flow / 8)
+            aligned = warp(b, sampling_grid(flow, (8 * b.shape[-2], 8 * b.shape[-1]), b.shape[-2:]))
             padded = F.pad(aligned, (self.REACH,) * 4, mode="replicate")
             h, w = a.shape[-2:]
             costs = [
@@ -160,7 +160,7 @@ def learned(clips_dir: Path, steps: int) -> Flow:
         noisy = luma + (torch.rand_like(luma) < 0.02) * torch.rand(8, 1, 1, 1, 1) * 0.5
         small = F.avg_pool2d(noisy.flatten(0, 1), 2).unflatten(0, (8, 2))
         flow = network(small[:, 0], small[:, 1])
-        loss = (warp(pairs[:, 1], resize_flow(flow, 160, 160, 1.0)) - pairs[:, 0]).abs().mean()
+        loss = (warp(pairs[:, 1], sampling_grid(flow, (160, 160), (160, 160))) - pairs[:, 0]).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -175,7 +175,7 @@ def learned(clips_dir: Path, steps: int) -> Flow:
         )
         with torch.inference_mode():
             flow = network(a, b)
-        return resize_flow(flow, height, width, 1.0)[0].permute(1, 2, 0).contiguous().numpy()
+        return cv2.resize(flow[0].permute(1, 2, 0).contiguous().numpy(), (width, height))
 
     return flow_of
 

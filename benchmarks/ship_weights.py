@@ -1,7 +1,7 @@
-"""Puts trained weights into weights/ with their manifest, unless they score below the ones they replace.
+r"""Puts trained weights into weights/ with their manifest, unless they score below the ones they replace.
 
     python benchmarks/quality.py CLEAN_DIR --weights runs/stage1/rmfd.safetensors --json scores.json
-    python benchmarks/ship_weights.py small runs/stage1/rmfd.safetensors --scores scores.json \\
+    python benchmarks/ship_weights.py small runs/stage1/rmfd.safetensors --scores scores.json \
         --command "rmfd train ..." --seed 1 --commit HASH --data-table TABLE.md
 
 The data table is a Markdown table whose rows begin with `clean/train/NAME.mp4`, origin and terms; it goes into the manifest.

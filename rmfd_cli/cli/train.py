@@ -61,7 +61,10 @@ def train(
         if checkpoint.exists() and not resume:
             raise UsageError(f"{checkpoint} is there from an earlier run; pass --resume to go on, or another --out")
 
+        from rmfd_cli.model.memory import keep_freed_memory
         from rmfd_cli.training.loop import train as run
+
+        keep_freed_memory()
 
         with training_on_stderr(quiet) as on_step:
             weights = run(options, resume=checkpoint if resume else None, on_step=on_step)

@@ -61,27 +61,36 @@ def _search() -> cv2.DISOpticalFlow:
     return search
 
 
-def warp(image: Tensor, flow: Tensor) -> Tensor:
+def sampling_grid(flow: Tensor, frame_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Where the pixels of the current frame lie in a neighbour, in the coordinates of `grid_sample`.
+
+    Args:
+        flow: `[B, 2, h, w]` displacement (x, y) in pixels of the full-size frame, on any grid that covers it.
+        frame_size: (H, W) of the full-size frame.
+        size: (rows, columns) of the image to warp, full-size or smaller.
+
+    Returns:
+        `[B, rows, columns, 2]`.
+    """
+    rows, columns = size
+    per_pixel = flow.new_tensor([2 / frame_size[1], 2 / frame_size[0]]).view(1, 2, 1, 1)
+    moved = F.interpolate(flow * per_pixel, size=size, mode="bilinear", align_corners=False)
+    still = flow.new_empty(rows, columns, 2)
+    still[..., 0] = torch.linspace(1 / columns - 1, 1 - 1 / columns, columns, device=flow.device)
+    still[..., 1] = torch.linspace(1 / rows - 1, 1 - 1 / rows, rows, device=flow.device)[:, None]
+    return moved.permute(0, 2, 3, 1) + still
+
+
+def warp(image: Tensor, grid: Tensor) -> Tensor:
     """The neighbour as it would look from the current frame.
 
     Args:
         image: `[B, C, H, W]`, the neighbour.
-        flow: `[B, 2, H, W]` displacement (x, y) in pixels of `image`.
+        grid: `[B, H, W, 2]`, from `sampling_grid`.
 
     Returns:
         `[B, C, H, W]`, bilinear; what lies outside the neighbour repeats its edge.
     """
-    _, _, height, width = image.shape
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype)
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
-    grid_x = (flow[:, 0] + x) * (2 / width) + (1 / width - 1)
-    grid_y = (flow[:, 1] + y) * (2 / height) + (1 / height - 1)
-    grid = torch.stack([grid_x, grid_y], -1)
     # Half precision cannot hold a pixel position; positions and interpolation stay in the flow's own precision.
     warped = F.grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return warped.to(image.dtype)
-
-
-def resize_flow(flow: Tensor, height: int, width: int, scale: float) -> Tensor:
-    """`[B, 2, h, w]` flow on another grid, its displacements multiplied by `scale`."""
-    return F.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False) * scale

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli import physics
-from rmfd_cli.model.align import resize_flow, warp
+from rmfd_cli.model.align import SHRINK, sampling_grid, warp
 
 UNIT = 8
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth."""
@@ -59,8 +59,9 @@ class State(NamedTuple):
     hidden: Tensor | None
     """`[B, hidden, H/8, W/8]`."""
     hazy: Tensor | None
-    restored: Tensor | None
-    """`[B, 3, H, W]` (padded): the last step's estimates of H and B."""
+    """`[B, 3, H, W]` (padded): the last step's estimate of H."""
+    luma: Tensor | None
+    """`[B, 1, H, W]` (padded): luma of the last restored frame."""
     airlight: Tensor | None
     """`[B, 3, 1, 1]`: running mean of A."""
 
@@ -123,7 +124,8 @@ class InverseRecovery(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, deep, hidden = config.width, config.deep_width, config.hidden
-        self.squeeze = nn.Conv2d(16 * (3 + CANDIDATES), deep, 1)
+        # Space to depth and a 1×1 convolution in one.
+        self.squeeze = nn.Conv2d(3 * (1 + CANDIDATES), deep, 4, stride=4)
         self.enter = _conv(deep, width)
         self.encode = Residual(width)
         self.down = nn.Conv2d(width, deep, 2, stride=2)
@@ -146,17 +148,16 @@ class InverseRecovery(nn.Module):
         self.hidden = hidden
 
     def features(
-        self, frame: Tensor, evidence: Tensor, hidden: Tensor | None, to_previous: Tensor
+        self, frame: Tensor, candidates: list[Tensor], hidden: Tensor | None, to_previous: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter and an eighth, and the new hidden state."""
-        x = F.relu(self.squeeze(torch.cat([F.pixel_unshuffle(frame, 4), F.pixel_unshuffle(evidence, 4)], 1)))
-        skip = self.encode(F.relu(self.enter(x)))
+        skip = self.encode(F.relu(self.enter(F.relu(self.squeeze(torch.cat([frame, *candidates], 1))))))
         deep = self.deep(F.relu(self.down(skip)))
         height, width = deep.shape[-2:]
         if hidden is None:
             hidden = deep.new_zeros(deep.shape[0], self.hidden, height, width)
         else:
-            hidden = warp(hidden, resize_flow(to_previous, height, width, 1 / 8))
+            hidden = warp(hidden, sampling_grid(to_previous, (UNIT * height, UNIT * width), (height, width)))
         hidden = self.recur(deep[:, : self.hidden], hidden)
         deep = torch.cat([hidden, deep[:, self.hidden :]], 1)
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
@@ -165,21 +166,20 @@ class InverseRecovery(nn.Module):
     def remove_rain(self, features: Tensor, frame: Tensor, candidates: list[Tensor]) -> Tensor:
         """H: covered pixels are filled from the aligned candidates, and translucent light is taken off."""
         maps = F.pixel_shuffle(self.rain(features), 4)
-        weights = torch.softmax(maps[:, :CANDIDATES], 1)
         occlusion = torch.sigmoid(maps[:, CANDIDATES : CANDIDATES + 1])
+        fill = torch.softmax(maps[:, :CANDIDATES], 1) * occlusion
         # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
-        hazy = frame * (1 - occlusion) - maps[:, CANDIDATES + 1 :]
+        hazy = torch.addcmul(-maps[:, CANDIDATES + 1 :], frame, 1 - occlusion)
         for k, candidate in enumerate(candidates):
-            hazy = hazy + (occlusion * weights[:, k : k + 1]) * candidate
+            hazy = torch.addcmul(hazy, fill[:, k : k + 1], candidate)
         return hazy
 
     def estimate_veil(self, deep: Tensor, frame: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """T and U at full resolution, and A: where the network looks for airlight, the frame's own colour, corrected."""
         maps = self.veil(deep)
-        size = frame.shape[-2:]
-        smooth = F.interpolate(maps[:, :2], size=size, mode="bilinear", align_corners=False)
-        transmission = torch.sigmoid(smooth[:, :1])
-        flow = 0.1 * torch.tanh(smooth[:, 1:])
+        coarse = torch.cat([torch.sigmoid(maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
+        smooth = F.interpolate(coarse, size=frame.shape[-2:], mode="bilinear", align_corners=False)
+        transmission, flow = smooth[:, :1], smooth[:, 1:]
         attention = torch.softmax(maps[:, 2:].flatten(2), -1)
         colour = F.avg_pool2d(frame, UNIT).flatten(2)
         seen = (attention * colour).sum(-1, keepdim=True)
@@ -196,16 +196,17 @@ class Refinement(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(16 * 4 + config.width, config.width, 1)
+        self.squeeze = nn.Conv2d(4, config.width, 4, stride=4)
+        self.join = nn.Conv2d(config.width, config.width, 1, bias=False)
         self.body = nn.Sequential(*(Residual(config.width) for _ in range(config.refine_blocks)))
         self.out = nn.Conv2d(config.width, 48, 1)
         self.out.weight = nn.Parameter(torch.zeros_like(self.out.weight))
         self.out.bias = nn.Parameter(torch.zeros(48))
 
-    def forward(self, coarse: Tensor, change: Tensor, features: Tensor) -> Tensor:
-        """Correction `[B, 3, H, W]` to the coarse estimate; `change` is its luma against the last restored frame's."""
-        x = torch.cat([F.pixel_unshuffle(coarse, 4), F.pixel_unshuffle(change, 4), features], 1)
-        return F.pixel_shuffle(self.out(self.body(F.relu(self.squeeze(x)))), 4)
+    def forward(self, coarse: Tensor, last_luma: Tensor, features: Tensor) -> Tensor:
+        """Correction `[B, 3, H, W]` to the coarse estimate; `last_luma` is that of the last restored frame, in register."""
+        x = F.relu(self.squeeze(torch.cat([coarse, last_luma], 1)) + self.join(features))
+        return F.pixel_shuffle(self.out(self.body(x)), 4)
 
 
 class Rmfd(nn.Module):
@@ -241,48 +242,41 @@ class Rmfd(nn.Module):
             The estimates for frame t, of the window's size, and the state for t+1.
         """
         height, width = window.current.shape[-2:]
-        pad = (0, -width % UNIT, 0, -height % UNIT)
-        frame, previous, following = (
-            F.pad(x, pad, mode="replicate") for x in (window.current, window.previous, window.following)
-        )
-        to_previous = resize_flow(
-            F.pad(window.to_previous, _half(pad, window), mode="replicate"), frame.shape[-2], frame.shape[-1], 1.0
-        )
-        to_following = resize_flow(
-            F.pad(window.to_following, _half(pad, window), mode="replicate"), frame.shape[-2], frame.shape[-1], 1.0
-        )
+        frame, previous, following = (_pad(x, UNIT) for x in (window.current, window.previous, window.following))
+        to_previous, to_following = (_pad(x, UNIT // SHRINK) for x in (window.to_previous, window.to_following))
+        size = (frame.shape[-2], frame.shape[-1])
 
-        following = warp(following, to_following)
-        if state.hazy is None or state.restored is None:
-            previous = warp(previous, to_previous)
-            median = _median(frame, previous, following)
-            last_hazy, last_restored = median, None
+        following = warp(following, sampling_grid(to_following, size, size))
+        backwards = sampling_grid(to_previous, size, size)
+        if state.hazy is None or state.luma is None:
+            previous = warp(previous, backwards)
+            last_hazy = median = _median(frame, previous, following)
+            last_luma = None
         else:
-            aligned = warp(torch.cat([previous, state.hazy, state.restored], 1), to_previous)
-            previous, last_hazy, last_restored = aligned.chunk(3, 1)
+            aligned = warp(torch.cat([previous, state.hazy, state.luma], 1), backwards)
+            previous, last_hazy, last_luma = aligned[:, :3], aligned[:, 3:6], aligned[:, 6:]
             median = _median(frame, previous, following)
         candidates = [median, previous, following, last_hazy]
-        evidence = torch.cat([_luma(frame - candidate) for candidate in candidates], 1)
 
-        features, deep, hidden = self.recovery.features(frame, evidence, state.hidden, to_previous)
+        features, deep, hidden = self.recovery.features(frame, candidates, state.hidden, to_previous)
         hazy = self.recovery.remove_rain(features, frame, candidates)
         transmission, airlight, flow = self.recovery.estimate_veil(deep, frame, state.airlight)
         coarse = physics.remove_veil(hazy, transmission, airlight, flow)
-        change = _luma(coarse - (coarse if last_restored is None else last_restored))
-        image = coarse + self.refinement(coarse, change, features)
+        image = coarse + self.refinement(coarse, _luma(coarse) if last_luma is None else last_luma, features)
 
         def crop(x: Tensor) -> Tensor:
             return x[..., :height, :width]
 
         restored = Restored(crop(image), crop(coarse), crop(hazy), crop(transmission), airlight, crop(flow))
-        return restored, State(hidden, hazy, image, airlight)
+        return restored, State(hidden, hazy, _luma(image), airlight)
 
 
-def _half(pad: tuple[int, int, int, int], window: Window) -> tuple[int, int, int, int]:
-    """Padding of the half-size flow that goes with `pad` of the frame."""
-    height, width = window.current.shape[-2:]
-    rows, columns = window.to_previous.shape[-2:]
-    return (0, (width + pad[1]) // 2 - columns, 0, (height + pad[3]) // 2 - rows)
+def _pad(x: Tensor, unit: int) -> Tensor:
+    """Repeats the right and bottom edge until both sides are multiples of `unit`."""
+    height, width = x.shape[-2:]
+    if height % unit == 0 and width % unit == 0:
+        return x
+    return F.pad(x, (0, -width % unit, 0, -height % unit), mode="replicate")
 
 
 def _median(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -291,5 +285,4 @@ def _median(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 def _luma(rgb: Tensor) -> Tensor:
     """`[B, 3, H, W]` to `[B, 1, H, W]`, BT.601 weights."""
-    weights = torch.tensor([0.299, 0.587, 0.114], device=rgb.device, dtype=rgb.dtype).view(1, 3, 1, 1)
-    return (rgb * weights).sum(1, keepdim=True)
+    return F.conv2d(rgb, rgb.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1))

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from rmfd_cli.model.align import SHRINK, estimate_flow, luma_for_flow, resize_flow, warp
+from rmfd_cli.model.align import SHRINK, estimate_flow, luma_for_flow, sampling_grid, warp
 
 
 def scene(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
@@ -21,7 +21,7 @@ def test_flow_finds_a_shift_and_warping_by_it_brings_the_neighbour_into_register
     np.testing.assert_allclose(np.median(inner, axis=(1, 2)), (6, 4), atol=0.5)
 
     a, b = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (current, neighbour))
-    aligned = warp(b, resize_flow(torch.from_numpy(flow)[None], 96, 128, 1.0))
+    aligned = warp(b, sampling_grid(torch.from_numpy(flow)[None], (96, 128), (96, 128)))
     before = (b - a)[..., 12:-12, 12:-12].abs().mean()
     after = (aligned - a)[..., 12:-12, 12:-12].abs().mean()
     assert after < before / 4
@@ -31,7 +31,7 @@ def test_warping_by_whole_pixels_is_exact_and_repeats_the_edge():
     image = torch.rand(1, 2, 6, 9)
     flow = torch.zeros(1, 2, 6, 9)
     flow[:, 0] = 2.0
-    warped = warp(image, flow)
+    warped = warp(image, sampling_grid(flow, (6, 9), (6, 9)))
     torch.testing.assert_close(warped[..., :7], image[..., 2:], atol=1e-5, rtol=0)
     torch.testing.assert_close(warped[..., 7:], image[..., 8:].expand(1, 2, 6, 2), atol=1e-5, rtol=0)
 

@@ -1,0 +1,32 @@
+"""Large temporaries stop costing page faults."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROBE = """
+import resource, sys
+import numpy as np
+from rmfd_cli.model.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    np.ones(10_000_000)
+before = faults()
+for _ in range(10):
+    np.ones(10_000_000)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_freed_memory_is_used_again():
+    default, kept = (
+        int(subprocess.run([sys.executable, "-c", PROBE, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("default", "keep")
+    )
+    assert default > 1_000
+    assert kept < default / 20
