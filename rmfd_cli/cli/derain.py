@@ -105,10 +105,11 @@ def lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator
 
     def restore(pictures: Iterable[Any]) -> Iterator[Any]:
         # Torch takes seconds to import: a missing file should not have to wait for it.
-        from rmfd_cli.model.memory import keep_freed_memory
+        from rmfd_cli.model.process import keep_freed_memory, share_cores
         from rmfd_cli.model.streaming import restorer
 
         keep_freed_memory()
+        share_cores()
         return restorer(model, device)(pictures)
 
     return restore

@@ -61,7 +61,7 @@ def train(
         if checkpoint.exists() and not resume:
             raise UsageError(f"{checkpoint} is there from an earlier run; pass --resume to go on, or another --out")
 
-        from rmfd_cli.model.memory import keep_freed_memory
+        from rmfd_cli.model.process import keep_freed_memory
         from rmfd_cli.training.loop import train as run
 
         keep_freed_memory()

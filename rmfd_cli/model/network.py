@@ -3,6 +3,9 @@
 One step sees a window of three frames and the state that the last step left; every frame of the window is brought into
 register with the middle one before anything is compared. All convolutions run at a quarter of the resolution or less: a
 pixel-unshuffled frame loses nothing, and rain is one to three pixels wide.
+
+Convolutions run in the precision of their weights, float32 or bfloat16; pixels, states and everything that is added to pixels
+stay in the precision of the window.
 """
 
 from dataclasses import dataclass
@@ -53,21 +56,52 @@ class Window(NamedTuple):
     """`[B, 2, ⌈H/2⌉, ⌈W/2⌉]` displacement (x, y) in full-size pixels, from `align.estimate_flow`."""
 
 
-class State(NamedTuple):
-    """What a step hands to the next; a value, opaque to callers. None of it where nothing has been seen yet."""
+class Registered(NamedTuple):
+    """A window whose outer frames lie in register with the middle one; sides padded to multiples of `UNIT`."""
 
-    hidden: Tensor | None
+    frame: Tensor
+    previous: Tensor
+    following: Tensor
+    median: Tensor
+    """`[B, 3, H, W]`: of the three above."""
+    backwards: Tensor
+    """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
+    backwards_coarse: Tensor
+    """The same at an eighth of the resolution."""
+    size: tuple[int, int]
+    """(H, W) without padding."""
+
+
+class RecoveryState(NamedTuple):
+    """What stage 1 remembers of the frame before."""
+
+    hidden: Tensor
     """`[B, hidden, H/8, W/8]`."""
-    hazy: Tensor | None
-    """`[B, 3, H, W]` (padded): the last step's estimate of H."""
-    luma: Tensor | None
-    """`[B, 1, H, W]` (padded): luma of the last restored frame."""
-    airlight: Tensor | None
+    hazy: Tensor
+    """`[B, 3, H, W]`: its estimate of H."""
+    airlight: Tensor
     """`[B, 3, 1, 1]`: running mean of A."""
 
-    def detach(self) -> "State":
-        """The same state, cut off from the graph that made it."""
-        return State(*(None if value is None else value.detach() for value in self))
+
+class State(NamedTuple):
+    """What a step hands to the next; a value, opaque to callers. None where nothing has been seen yet."""
+
+    recovery: RecoveryState | None
+    luma: Tensor | None
+    """`[B, 1, H, W]`: luma of the last restored frame, all that stage 2 remembers."""
+
+
+class Recovered(NamedTuple):
+    """What stage 1 hands to stage 2; padded."""
+
+    coarse: Tensor
+    hazy: Tensor
+    transmission: Tensor
+    airlight: Tensor
+    flow: Tensor
+    """As in `Restored`."""
+    features: Tensor
+    """`[B, width, H/4, W/4]`."""
 
 
 class Restored(NamedTuple):
@@ -112,10 +146,10 @@ class ConvGru(nn.Module):
         self.candidate = _conv(2 * width, width)
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Input and last hidden state `[B, C, h, w]` to the new hidden state, bounded by ±1."""
-        reset, update = torch.sigmoid(self.gates(torch.cat([x, hidden], 1))).chunk(2, 1)
-        candidate = torch.tanh(self.candidate(torch.cat([x, reset * hidden], 1)))
-        return hidden + update * (candidate - hidden)
+        """Input and last hidden state `[B, C, h, w]` to the new hidden state, bounded by ±1, in the state's precision."""
+        reset, update = torch.sigmoid(self.gates(torch.cat([x, hidden.to(x.dtype)], 1))).to(hidden.dtype).chunk(2, 1)
+        candidate = torch.tanh(self.candidate(torch.cat([x, (reset * hidden).to(x.dtype)], 1)))
+        return hidden + update * (candidate.to(hidden.dtype) - hidden)
 
 
 class InverseRecovery(nn.Module):
@@ -148,24 +182,23 @@ class InverseRecovery(nn.Module):
         self.hidden = hidden
 
     def features(
-        self, frame: Tensor, candidates: list[Tensor], hidden: Tensor | None, to_previous: Tensor
+        self, frame: Tensor, candidates: list[Tensor], hidden: Tensor | None, backwards: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter and an eighth, and the new hidden state."""
-        skip = self.encode(F.relu(self.enter(F.relu(self.squeeze(torch.cat([frame, *candidates], 1))))))
+        # Differences, so that a reduced precision is relative to the evidence and not to the brightness.
+        evidence = torch.cat([frame, *(candidate - frame for candidate in candidates)], 1)
+        skip = self.encode(F.relu(self.enter(F.relu(self.squeeze(evidence.to(self.squeeze.weight.dtype))))))
         deep = self.deep(F.relu(self.down(skip)))
-        height, width = deep.shape[-2:]
-        if hidden is None:
-            hidden = deep.new_zeros(deep.shape[0], self.hidden, height, width)
-        else:
-            hidden = warp(hidden, sampling_grid(to_previous, (UNIT * height, UNIT * width), (height, width)))
-        hidden = self.recur(deep[:, : self.hidden], hidden)
-        deep = torch.cat([hidden, deep[:, self.hidden :]], 1)
+        start = deep[:, : self.hidden]
+        last_hidden = torch.zeros_like(start, dtype=frame.dtype) if hidden is None else warp(hidden, backwards)
+        hidden = self.recur(start, last_hidden)
+        deep = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
         return self.decode(skip + up), deep, hidden
 
     def remove_rain(self, features: Tensor, frame: Tensor, candidates: list[Tensor]) -> Tensor:
         """H: covered pixels are filled from the aligned candidates, and translucent light is taken off."""
-        maps = F.pixel_shuffle(self.rain(features), 4)
+        maps = _to_pixels(self.rain(features)).to(frame.dtype)
         occlusion = torch.sigmoid(maps[:, CANDIDATES : CANDIDATES + 1])
         fill = torch.softmax(maps[:, :CANDIDATES], 1) * occlusion
         # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
@@ -176,14 +209,14 @@ class InverseRecovery(nn.Module):
 
     def estimate_veil(self, deep: Tensor, frame: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """T and U at full resolution, and A: where the network looks for airlight, the frame's own colour, corrected."""
-        maps = self.veil(deep)
+        maps = self.veil(deep).to(frame.dtype)
         coarse = torch.cat([torch.sigmoid(maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
         smooth = F.interpolate(coarse, size=frame.shape[-2:], mode="bilinear", align_corners=False)
         transmission, flow = smooth[:, :1], smooth[:, 1:]
         attention = torch.softmax(maps[:, 2:].flatten(2), -1)
         colour = F.avg_pool2d(frame, UNIT).flatten(2)
         seen = (attention * colour).sum(-1, keepdim=True)
-        correction = (attention * self.tint(deep).flatten(2)).sum(-1, keepdim=True)
+        correction = (attention * self.tint(deep).to(frame.dtype).flatten(2)).sum(-1, keepdim=True)
         airlight = (seen + 0.3 * torch.tanh(correction)).unsqueeze(-1)
         if last is not None:
             # The airlight of a scene hardly moves: a running mean over about five frames.
@@ -203,10 +236,11 @@ class Refinement(nn.Module):
         self.out.weight = nn.Parameter(torch.zeros_like(self.out.weight))
         self.out.bias = nn.Parameter(torch.zeros(48))
 
-    def forward(self, coarse: Tensor, last_luma: Tensor, features: Tensor) -> Tensor:
-        """Correction `[B, 3, H, W]` to the coarse estimate; `last_luma` is that of the last restored frame, in register."""
-        x = F.relu(self.squeeze(torch.cat([coarse, last_luma], 1)) + self.join(features))
-        return F.pixel_shuffle(self.out(self.body(x)), 4)
+    def forward(self, coarse: Tensor, change: Tensor, features: Tensor) -> Tensor:
+        """Correction `[B, 3, H, W]` to the coarse estimate; `change` is its luma less that of the last restored frame."""
+        pixels = torch.cat([coarse, change], 1).to(self.squeeze.weight.dtype)
+        x = F.relu(self.squeeze(pixels) + self.join(features))
+        return _to_pixels(self.out(self.body(x))).to(coarse.dtype)
 
 
 class Rmfd(nn.Module):
@@ -229,10 +263,10 @@ class Rmfd(nn.Module):
 
     def initial_state(self) -> State:
         """The state before the first frame of a scene."""
-        return State(None, None, None, None)
+        return State(None, None)
 
     def step(self, window: Window, state: State) -> tuple[Restored, State]:
-        """Restores the middle frame of a window.
+        """Restores the middle frame of a window: `register`, `recover` and `refine` in a row.
 
         Args:
             window: frames t−1, t, t+1, any size from 16×16 up, and their flows.
@@ -241,34 +275,57 @@ class Rmfd(nn.Module):
         Returns:
             The estimates for frame t, of the window's size, and the state for t+1.
         """
+        registered = self.register(window)
+        recovered, recovery = self.recover(registered, state.recovery)
+        restored, luma = self.refine(registered, recovered, state.luma)
+        return restored, State(recovery, luma)
+
+    def register(self, window: Window) -> Registered:
+        """Brings the neighbours of a window into register; needs no state, so it can run ahead."""
         height, width = window.current.shape[-2:]
         frame, previous, following = (_pad(x, UNIT) for x in (window.current, window.previous, window.following))
         to_previous, to_following = (_pad(x, UNIT // SHRINK) for x in (window.to_previous, window.to_following))
         size = (frame.shape[-2], frame.shape[-1])
-
-        following = warp(following, sampling_grid(to_following, size, size))
         backwards = sampling_grid(to_previous, size, size)
-        if state.hazy is None or state.luma is None:
-            previous = warp(previous, backwards)
-            last_hazy = median = _median(frame, previous, following)
-            last_luma = None
-        else:
-            aligned = warp(torch.cat([previous, state.hazy, state.luma], 1), backwards)
-            previous, last_hazy, last_luma = aligned[:, :3], aligned[:, 3:6], aligned[:, 6:]
-            median = _median(frame, previous, following)
-        candidates = [median, previous, following, last_hazy]
+        coarse_size = (size[0] // UNIT, size[1] // UNIT)
+        previous = warp(previous, backwards)
+        following = warp(following, sampling_grid(to_following, size, size))
+        median = _median(frame, previous, following)
+        coarse_grid = sampling_grid(to_previous, size, coarse_size)
+        return Registered(frame, previous, following, median, backwards, coarse_grid, (height, width))
 
-        features, deep, hidden = self.recovery.features(frame, candidates, state.hidden, to_previous)
+    def recover(self, registered: Registered, state: RecoveryState | None) -> tuple[Recovered, RecoveryState]:
+        """Stage 1: takes off streaks and drops, estimates the veil, and inverts the rain model."""
+        frame = registered.frame
+        last_hazy = registered.median if state is None else warp(state.hazy, registered.backwards)
+        candidates = [registered.median, registered.previous, registered.following, last_hazy]
+        last_hidden, last_airlight = (None, None) if state is None else (state.hidden, state.airlight)
+        features, deep, hidden = self.recovery.features(frame, candidates, last_hidden, registered.backwards_coarse)
         hazy = self.recovery.remove_rain(features, frame, candidates)
-        transmission, airlight, flow = self.recovery.estimate_veil(deep, frame, state.airlight)
+        transmission, airlight, flow = self.recovery.estimate_veil(deep, frame, last_airlight)
         coarse = physics.remove_veil(hazy, transmission, airlight, flow)
-        image = coarse + self.refinement(coarse, _luma(coarse) if last_luma is None else last_luma, features)
+        recovered = Recovered(coarse, hazy, transmission, airlight, flow, features)
+        return recovered, RecoveryState(hidden, hazy, airlight)
+
+    def refine(self, registered: Registered, recovered: Recovered, last_luma: Tensor | None) -> tuple[Restored, Tensor]:
+        """Stage 2: corrects the coarse estimate; returns the luma that the next frame is compared with, too."""
+        coarse, (height, width) = recovered.coarse, registered.size
+        luma = _luma(coarse)
+        change = torch.zeros_like(luma) if last_luma is None else luma - warp(last_luma, registered.backwards)
+        image = coarse + self.refinement(coarse, change, recovered.features)
 
         def crop(x: Tensor) -> Tensor:
             return x[..., :height, :width]
 
-        restored = Restored(crop(image), crop(coarse), crop(hazy), crop(transmission), airlight, crop(flow))
-        return restored, State(hidden, hazy, _luma(image), airlight)
+        restored = Restored(
+            crop(image),
+            crop(coarse),
+            crop(recovered.hazy),
+            crop(recovered.transmission),
+            recovered.airlight,
+            crop(recovered.flow),
+        )
+        return restored, _luma(image)
 
 
 def _pad(x: Tensor, unit: int) -> Tensor:
@@ -279,10 +336,17 @@ def _pad(x: Tensor, unit: int) -> Tensor:
     return F.pad(x, (0, -width % unit, 0, -height % unit), mode="replicate")
 
 
+def _to_pixels(x: Tensor) -> Tensor:
+    """What `F.pixel_shuffle(x, 4)` does, in half its time on a CPU."""
+    batch, channels, height, width = x.shape
+    blocks = x.reshape(batch, channels // 16, 4, 4, height, width).permute(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(batch, channels // 16, 4 * height, 4 * width)
+
+
 def _median(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     return torch.maximum(torch.minimum(a, b), torch.minimum(torch.maximum(a, b), c))
 
 
 def _luma(rgb: Tensor) -> Tensor:
     """`[B, 3, H, W]` to `[B, 1, H, W]`, BT.601 weights."""
-    return F.conv2d(rgb, rgb.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1))
+    return (rgb * rgb.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)

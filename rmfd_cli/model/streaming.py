@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,9 +14,10 @@ from torch import Tensor
 from rmfd_cli.errors import MachineError, MemoryExhaustedError
 from rmfd_cli.model.align import estimate_flow, luma_for_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.network import Rmfd, Window
+from rmfd_cli.model.network import Recovered, RecoveryState, Registered, Rmfd, Window
 from rmfd_cli.model.scene import is_cut
 from rmfd_cli.types import Rgb
+from rmfd_cli.windows import Window as SceneWindow
 from rmfd_cli.windows import sliding
 
 Restore: TypeAlias = Callable[[Iterable[Rgb]], Iterator[NDArray[np.float32]]]
@@ -45,7 +47,7 @@ def restorer(model: str, device: str) -> Restore:
         MachineError: there is no such device.
     """
     where = choose_device(device)
-    network = load_model(find_weights(model)).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = load_model(find_weights(model)).to(where, precision_for(where))
     return lambda frames: restore(frames, network, where)
 
 
@@ -58,6 +60,17 @@ def find_weights(model: str) -> Path:
     if model.endswith(".safetensors"):
         return Path(model)
     return shipped_weights("small" if model == "auto" else model)
+
+
+def precision_for(device: torch.device) -> torch.dtype:
+    """What convolutions run in: bfloat16 on a CPU with instructions for it, else float32.
+
+    Where a CPU only emulates bfloat16, it is a hundred times slower; where it has it, convolutions take a third of the time and
+    results stay within 0.01 dB (docs/decisions.md).
+    """
+    # torch says so in this one place only, and not in all versions.
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if device.type == "cpu" and native() else torch.float32
 
 
 def choose_device(name: str) -> torch.device:
@@ -78,10 +91,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterator[NDArray[np.float32]]:
-    """One residual per frame; pulls two frames more than it has yielded.
+    """One residual per frame; pulls a few frames more than it has yielded.
 
-    The flows of the next window are estimated, and its frame fetched, while the network works on this one. State and window
-    begin anew at every scene cut.
+    Three threads work on three frames: one fetches a frame and brings its window into register, one runs stage 1, and the
+    caller's runs stage 2. It is `Rmfd.step` in its three parts. State and window begin anew at every scene cut.
 
     Args:
         frames: upright RGB `[H, W, 3]`, uint8 or uint16, all of one size.
@@ -95,33 +108,54 @@ def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterato
         MemoryExhaustedError: the device cannot hold a frame of this size.
     """
     views = (View(_to_tensor(rgb, device), luma_for_flow(rgb)) for rgb in frames)
-    config = model.config
-    windows = sliding(views, config.look_back, config.look_ahead, lambda before, after: is_cut(before.luma, after.luma))
-    state = model.initial_state()
-    with torch.inference_mode():
-        for window, begins in _ahead(_aligned(windows, device)):
-            if begins:
-                state = model.initial_state()
-            try:
-                restored, state = model.step(window, state)
-            except torch.OutOfMemoryError as error:
-                size = " by ".join(str(n) for n in reversed(window.current.shape[-2:]))
-                raise MemoryExhaustedError(f"{device} has too little memory for frames of {size}; try --device cpu") from error
-            residual = restored.image[0].clamp(0, 1) - window.current[0]
-            yield residual.permute(1, 2, 0).contiguous().cpu().numpy()
+    back, ahead = model.config.look_back, model.config.look_ahead
+    windows = sliding(views, back, ahead, lambda before, after: is_cut(before.luma, after.luma))
+    luma: Tensor | None = None
+    for registered, recovered, begins in _ahead(_recover(_ahead(_register(windows, model, device)), model)):
+        with _frame_work(device):
+            restored, luma = model.refine(registered, recovered, None if begins else luma)
+            height, width = registered.size
+            change = restored.image[0].clamp(0, 1) - registered.frame[0, :, :height, :width]
+            residual = change.permute(1, 2, 0).contiguous().cpu().numpy()
+        yield residual
 
 
-def _aligned(windows: Iterable[Any], device: torch.device) -> Iterator[tuple[Window, bool]]:
+def _register(windows: Iterable[SceneWindow], model: Rmfd, device: torch.device) -> Iterator[tuple[Registered, bool]]:
     for (previous, current, following), begins in windows:
-        to_previous, to_following = (
-            torch.from_numpy(
-                np.zeros((2, *current.luma.shape), np.float32)
-                if neighbour is current
-                else estimate_flow(current.luma, neighbour.luma)
-            )[None].to(device)
-            for neighbour in (previous, following)
-        )
-        yield Window(previous.image, current.image, following.image, to_previous, to_following), begins
+        with _frame_work(device):
+            to_previous, to_following = (
+                torch.from_numpy(
+                    np.zeros((2, *current.luma.shape), np.float32)
+                    if neighbour is current
+                    else estimate_flow(current.luma, neighbour.luma)
+                )[None].to(device)
+                for neighbour in (previous, following)
+            )
+            window = Window(previous.image, current.image, following.image, to_previous, to_following)
+            registered = model.register(window)
+        yield registered, begins
+
+
+def _recover(registered_frames: Iterable[tuple[Registered, bool]], model: Rmfd) -> Iterator[tuple[Registered, Recovered, bool]]:
+    state: RecoveryState | None = None
+    for registered, begins in registered_frames:
+        with _frame_work(registered.frame.device):
+            recovered, state = model.recover(registered, None if begins else state)
+        yield registered, recovered, begins
+
+
+@contextmanager
+def _frame_work(device: torch.device) -> Iterator[None]:
+    """Inference on one frame, in whatever thread; running out of memory gets a name.
+
+    Raises:
+        MemoryExhaustedError: the device cannot hold it.
+    """
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryExhaustedError(f"{device} has too little memory for frames of this size; try --device cpu") from error
 
 
 def _ahead(items: Iterator[Any]) -> Iterator[Any]:

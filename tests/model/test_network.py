@@ -1,5 +1,7 @@
 """The network's contract: any size, streaming equals the whole clip, state is a value, cuts begin anew."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,13 @@ def test_a_scene_cut_begins_anew(model):
     alone = [*restore(iter(dark), model, device), *restore(iter(bright), model, device)]
     for a, b in zip(joined, alone, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_bfloat16_convolutions_change_next_to_nothing(model):
+    frames = clip(6)
+    exact = np.stack(list(restore(iter(frames), model, torch.device("cpu"))))
+    rounded = np.stack(list(restore(iter(frames), copy.deepcopy(model).bfloat16(), torch.device("cpu"))))
+    assert np.abs(rounded - exact).mean() < 0.01 * np.abs(exact).mean() + 1e-4
 
 
 def test_an_empty_stream_gives_nothing(model):

@@ -8,7 +8,7 @@ import pytest
 PROBE = """
 import resource, sys
 import numpy as np
-from rmfd_cli.model.memory import keep_freed_memory
+from rmfd_cli.model.process import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 def faults():

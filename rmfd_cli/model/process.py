@@ -1,18 +1,29 @@
-"""Keeping freed memory: on glibc, page faults of large temporaries otherwise cost as much as the arithmetic."""
+"""Settings of the whole process, for speed on a CPU: the command line makes them, the library never does by itself."""
 
 import ctypes
+import os
 import sys
+
+import torch
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 _KEPT_BYTES = 1 << 30
 _STEP_BYTES = 64 << 20
 
+BUSY_STAGES = 2
+"""Stages of `streaming.restore` that are at work at any moment: stage 1, and the two others between them."""
+
+
+def share_cores() -> None:
+    """Divides the cores among the stages: with every stage asking for all of them, they wait for each other."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // BUSY_STAGES))
+
 
 def keep_freed_memory() -> bool:
     """Tells glibc to serve large allocations from its heap and to keep up to 1 GiB of what is freed there.
 
-    torch allocates every intermediate map anew, and glibc maps and unmaps each from the kernel, which has to clear it. This
-    is a setting of the whole process: the command line makes it, the library never does by itself.
+    torch allocates every intermediate map anew, and glibc maps and unmaps each from the kernel, which has to clear it: the page
+    faults cost as much as the arithmetic.
 
     Returns:
         Whether it was done; other C libraries are left alone.
