@@ -134,7 +134,7 @@ class LearnedFlow(nn.Module):
         a, b = self.features(current), self.features(neighbour)
         flow = torch.zeros_like(a[:, :2])
         for _ in range(2):
-            aligned = warp(b, sampling_grid(flow, (8 * b.shape[-2], 8 * b.shape[-1]), b.shape[-2:]))
+            aligned = warp(b, sampling_grid(flow.permute(0, 2, 3, 1) / 8))
             padded = F.pad(aligned, (self.REACH,) * 4, mode="replicate")
             h, w = a.shape[-2:]
             costs = [
@@ -160,7 +160,14 @@ def learned(clips_dir: Path, steps: int) -> Flow:
         noisy = luma + (torch.rand_like(luma) < 0.02) * torch.rand(8, 1, 1, 1, 1) * 0.5
         small = F.avg_pool2d(noisy.flatten(0, 1), 2).unflatten(0, (8, 2))
         flow = network(small[:, 0], small[:, 1])
-        loss = (warp(pairs[:, 1], sampling_grid(flow, (160, 160), (160, 160))) - pairs[:, 0]).abs().mean()
+        loss = (
+            (
+                warp(pairs[:, 1], sampling_grid(F.interpolate(flow, size=(160, 160), mode="bilinear").permute(0, 2, 3, 1)))
+                - pairs[:, 0]
+            )
+            .abs()
+            .mean()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

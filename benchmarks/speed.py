@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rmfd_cli.model.align import estimate_flow, luma_for_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.network import Rmfd, Window
+from rmfd_cli.model.streaming import precision_for
 from rmfd_cli.options import Encoding
 from rmfd_cli.video.colour import add_residual
 from rmfd_cli.video.ffmpeg import find_ffmpeg
@@ -80,10 +81,11 @@ def stages(source: Path) -> None:
         frames = [frame for frame, _ in zip(reader, range(60), strict=False)]
         decoding = (time.perf_counter() - began) / len(frames)
         info = reader.info
-    model = load_model(shipped_weights("small")).to(memory_format=torch.channels_last)
+    precision = precision_for(torch.device("cpu"))
+    model = load_model(shipped_weights("small")).to(precision)
     lumas = [luma_for_flow(frame.rgb) for frame in frames]
     images = [torch.from_numpy(frame.rgb.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous() for frame in frames]
-    flow = torch.from_numpy(estimate_flow(lumas[1], lumas[0]))[None]
+    flow = torch.from_numpy(estimate_flow(lumas[1], lumas[0], (HEIGHT, WIDTH)))[None]
     window = Window(images[0], images[1], images[2], flow, flow)
     _, state = model.step(window, model.initial_state())
     residual = np.random.default_rng(0).normal(0, 0.02, frames[0].rgb.shape).astype(np.float32)
@@ -91,11 +93,11 @@ def stages(source: Path) -> None:
     rows = {
         "decode, planes, RGB": decoding,
         "luma for flow": median_seconds(lambda: luma_for_flow(frames[0].rgb)),
-        "flow, two pairs": 2 * median_seconds(lambda: estimate_flow(lumas[1], lumas[0])),
+        "flow, two pairs": 2 * median_seconds(lambda: estimate_flow(lumas[1], lumas[0], (HEIGHT, WIDTH))),
         "network": median_seconds(lambda: model.step(window, state)),
         "residual to planes": median_seconds(lambda: add_residual(frames[0].planes, info.format, info.colour, residual)),
     }
-    print(f"\nstage alone at {WIDTH}x{HEIGHT}, {torch.get_num_threads()} threads      ms per frame")
+    print(f"\nstage alone at {WIDTH}x{HEIGHT}, {torch.get_num_threads()} threads, {precision}      ms per frame")
     for name, seconds in rows.items():
         print(f"{name:44s} {1e3 * seconds:8.2f}")
     gmac = count_gmac(model, window)

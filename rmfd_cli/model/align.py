@@ -32,24 +32,25 @@ def luma_for_flow(rgb: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Where each pixel of `current` lies in `neighbour`.
+def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[np.float32]:
+    """Where each pixel of the current frame lies in a neighbour.
 
     Args:
         current: `[h, w]` luma of the frame that stays, from `luma_for_flow`.
         neighbour: `[h, w]` luma of the frame to bring into register.
+        frame_size: (H, W) of the frames themselves.
 
     Returns:
-        `[2, h, w]` displacement (x, y) in pixels of the full-size frame. Frames too small to search get none.
+        `[H, W, 2]` displacement (x, y) in pixels. Frames too small to search get none.
     """
+    height, width = frame_size
     if min(current.shape) < 16:
-        return np.zeros((2, *current.shape), np.float32)
+        return np.zeros((height, width, 2), np.float32)
     # A DIS object keeps scratch buffers from call to call: one per thread.
     if not hasattr(_local, "dis"):
         _local.dis = _search()
-    flow = _local.dis.calc(current, neighbour, None)
-    planar: NDArray[np.float32] = np.ascontiguousarray(flow.transpose(2, 0, 1)) * np.float32(SHRINK)
-    return planar
+    flow = _local.dis.calc(current, neighbour, None) * np.float32(SHRINK)
+    return np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _search() -> cv2.DISOpticalFlow:
@@ -61,24 +62,23 @@ def _search() -> cv2.DISOpticalFlow:
     return search
 
 
-def sampling_grid(flow: Tensor, frame_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+def sampling_grid(flow: Tensor, every: int = 1) -> Tensor:
     """Where the pixels of the current frame lie in a neighbour, in the coordinates of `grid_sample`.
 
     Args:
-        flow: `[B, 2, h, w]` displacement (x, y) in pixels of the full-size frame, on any grid that covers it.
-        frame_size: (H, W) of the full-size frame.
-        size: (rows, columns) of the image to warp, full-size or smaller.
+        flow: `[B, H, W, 2]` displacement (x, y) in pixels.
+        every: take only the middle of each block of so many pixels, for images that are so much smaller.
 
     Returns:
-        `[B, rows, columns, 2]`.
+        `[B, H/every, W/every, 2]`.
     """
-    rows, columns = size
-    per_pixel = flow.new_tensor([2 / frame_size[1], 2 / frame_size[0]]).view(1, 2, 1, 1)
-    moved = F.interpolate(flow * per_pixel, size=size, mode="bilinear", align_corners=False)
+    height, width = flow.shape[1:3]
+    flow = flow[:, every // 2 :: every, every // 2 :: every]
+    rows, columns = flow.shape[1:3]
     still = flow.new_empty(rows, columns, 2)
     still[..., 0] = torch.linspace(1 / columns - 1, 1 - 1 / columns, columns, device=flow.device)
     still[..., 1] = torch.linspace(1 / rows - 1, 1 - 1 / rows, rows, device=flow.device)[:, None]
-    return moved.permute(0, 2, 3, 1) + still
+    return torch.addcmul(still, flow, flow.new_tensor([2 / width, 2 / height]))
 
 
 def warp(image: Tensor, grid: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli import physics
-from rmfd_cli.model.align import SHRINK, sampling_grid, warp
+from rmfd_cli.model.align import sampling_grid, warp
 
 UNIT = 8
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth."""
@@ -53,7 +53,7 @@ class Window(NamedTuple):
     """`[B, 3, H, W]` float, RGB in [0, 1]; at the edges of a scene the current frame stands in for a missing one."""
     to_previous: Tensor
     to_following: Tensor
-    """`[B, 2, ⌈H/2⌉, ⌈W/2⌉]` displacement (x, y) in full-size pixels, from `align.estimate_flow`."""
+    """`[B, H, W, 2]` displacement (x, y) in pixels, from `align.estimate_flow`."""
 
 
 class Registered(NamedTuple):
@@ -249,7 +249,7 @@ class Rmfd(nn.Module):
     Example:
         >>> model = Rmfd(ModelConfig())
         >>> frame = torch.rand(1, 3, 33, 47)
-        >>> still = torch.zeros(1, 2, 17, 24)
+        >>> still = torch.zeros(1, 33, 47, 2)
         >>> restored, state = model.step(Window(frame, frame, frame, still, still), model.initial_state())
         >>> restored.image.shape
         torch.Size([1, 3, 33, 47])
@@ -284,15 +284,14 @@ class Rmfd(nn.Module):
         """Brings the neighbours of a window into register; needs no state, so it can run ahead."""
         height, width = window.current.shape[-2:]
         frame, previous, following = (_pad(x, UNIT) for x in (window.current, window.previous, window.following))
-        to_previous, to_following = (_pad(x, UNIT // SHRINK) for x in (window.to_previous, window.to_following))
-        size = (frame.shape[-2], frame.shape[-1])
-        backwards = sampling_grid(to_previous, size, size)
-        coarse_size = (size[0] // UNIT, size[1] // UNIT)
+        to_previous, to_following = (
+            _pad(x.permute(0, 3, 1, 2), UNIT).permute(0, 2, 3, 1) for x in (window.to_previous, window.to_following)
+        )
+        backwards = sampling_grid(to_previous)
         previous = warp(previous, backwards)
-        following = warp(following, sampling_grid(to_following, size, size))
+        following = warp(following, sampling_grid(to_following))
         median = _median(frame, previous, following)
-        coarse_grid = sampling_grid(to_previous, size, coarse_size)
-        return Registered(frame, previous, following, median, backwards, coarse_grid, (height, width))
+        return Registered(frame, previous, following, median, backwards, sampling_grid(to_previous, UNIT), (height, width))
 
     def recover(self, registered: Registered, state: RecoveryState | None) -> tuple[Recovered, RecoveryState]:
         """Stage 1: takes off streaks and drops, estimates the veil, and inverts the rain model."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -116,18 +117,19 @@ def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterato
             restored, luma = model.refine(registered, recovered, None if begins else luma)
             height, width = registered.size
             change = restored.image[0].clamp(0, 1) - registered.frame[0, :, :height, :width]
-            residual = change.permute(1, 2, 0).contiguous().cpu().numpy()
+            residual = cv2.merge(list(change.cpu().numpy()))
         yield residual
 
 
 def _register(windows: Iterable[SceneWindow], model: Rmfd, device: torch.device) -> Iterator[tuple[Registered, bool]]:
     for (previous, current, following), begins in windows:
         with _frame_work(device):
+            size = (current.image.shape[-2], current.image.shape[-1])
             to_previous, to_following = (
                 torch.from_numpy(
-                    np.zeros((2, *current.luma.shape), np.float32)
+                    np.zeros((*size, 2), np.float32)
                     if neighbour is current
-                    else estimate_flow(current.luma, neighbour.luma)
+                    else estimate_flow(current.luma, neighbour.luma, size)
                 )[None].to(device)
                 for neighbour in (previous, following)
             )
@@ -169,5 +171,5 @@ def _ahead(items: Iterator[Any]) -> Iterator[Any]:
 
 def _to_tensor(rgb: Rgb, device: torch.device) -> Tensor:
     """`[H, W, 3]` integers to `[1, 3, H, W]` float32 in [0, 1]."""
-    planar = np.ascontiguousarray(rgb.transpose(2, 0, 1))
-    return torch.from_numpy(planar.astype(np.float32) * np.float32(1 / LARGEST[rgb.dtype]))[None].to(device)
+    planar = torch.from_numpy(np.stack(cv2.split(rgb)).astype(np.float32))
+    return planar.mul_(1 / LARGEST[rgb.dtype])[None].to(device)

@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     """U, one channel."""
     to_previous: Tensor
     to_following: Tensor
-    """`[B, T, 2, ⌈H/2⌉, ⌈W/2⌉]`, estimated on the rainy frames as at inference; zero at the ends of the clip."""
+    """`[B, T, H, W, 2]`, estimated on the rainy frames as at inference; zero at the ends of the clip."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -161,10 +161,11 @@ def rain_on(clean: Tensor, rng: np.random.Generator) -> Batch:
 def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
     """Flows of every frame of `[T, 3, H, W]` to the frame before and after it; zero where there is none."""
     lumas = [luma_for_flow(frame) for frame in rainy.permute(0, 2, 3, 1).cpu().numpy()]
-    still = np.zeros((2, *lumas[0].shape), np.float32)
+    size = (rainy.shape[-2], rainy.shape[-1])
+    still = np.zeros((*size, 2), np.float32)
     pairs = list(itertools.pairwise(lumas))
-    to_previous = [still, *(estimate_flow(after, before) for before, after in pairs)]
-    to_following = [*(estimate_flow(before, after) for before, after in pairs), still]
+    to_previous = [still, *(estimate_flow(after, before, size) for before, after in pairs)]
+    to_following = [*(estimate_flow(before, after, size) for before, after in pairs), still]
     return (
         torch.from_numpy(np.stack(to_previous)).to(rainy.device),
         torch.from_numpy(np.stack(to_following)).to(rainy.device),

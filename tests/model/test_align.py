@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from rmfd_cli.model.align import SHRINK, estimate_flow, luma_for_flow, sampling_grid, warp
+from rmfd_cli.model.align import estimate_flow, luma_for_flow, sampling_grid, warp
 
 
 def scene(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
@@ -15,13 +15,13 @@ def scene(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
 def test_flow_finds_a_shift_and_warping_by_it_brings_the_neighbour_into_register():
     big = scene(120, 160)
     current, neighbour = big[8:104, 10:138], big[4:100, 4:132]  # content moved by (+6, +4)
-    flow = estimate_flow(luma_for_flow(current), luma_for_flow(neighbour))
-    assert flow.shape == (2, 96 // SHRINK, 128 // SHRINK)
-    inner = flow[:, 8:-8, 8:-8]
-    np.testing.assert_allclose(np.median(inner, axis=(1, 2)), (6, 4), atol=0.5)
+    flow = estimate_flow(luma_for_flow(current), luma_for_flow(neighbour), (96, 128))
+    assert flow.shape == (96, 128, 2)
+    inner = flow[16:-16, 16:-16]
+    np.testing.assert_allclose(np.median(inner, axis=(0, 1)), (6, 4), atol=0.5)
 
     a, b = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (current, neighbour))
-    aligned = warp(b, sampling_grid(torch.from_numpy(flow)[None], (96, 128), (96, 128)))
+    aligned = warp(b, sampling_grid(torch.from_numpy(flow)[None]))
     before = (b - a)[..., 12:-12, 12:-12].abs().mean()
     after = (aligned - a)[..., 12:-12, 12:-12].abs().mean()
     assert after < before / 4
@@ -29,9 +29,9 @@ def test_flow_finds_a_shift_and_warping_by_it_brings_the_neighbour_into_register
 
 def test_warping_by_whole_pixels_is_exact_and_repeats_the_edge():
     image = torch.rand(1, 2, 6, 9)
-    flow = torch.zeros(1, 2, 6, 9)
-    flow[:, 0] = 2.0
-    warped = warp(image, sampling_grid(flow, (6, 9), (6, 9)))
+    flow = torch.zeros(1, 6, 9, 2)
+    flow[..., 0] = 2.0
+    warped = warp(image, sampling_grid(flow))
     torch.testing.assert_close(warped[..., :7], image[..., 2:], atol=1e-5, rtol=0)
     torch.testing.assert_close(warped[..., 7:], image[..., 8:].expand(1, 2, 6, 2), atol=1e-5, rtol=0)
 
@@ -48,4 +48,4 @@ def test_luma_is_the_same_whatever_the_bit_depth():
 
 def test_frames_too_small_to_search_have_no_flow():
     tiny = luma_for_flow(scene(24, 24))
-    assert not estimate_flow(tiny, tiny).any()
+    assert not estimate_flow(tiny, tiny, (24, 24)).any()

@@ -125,7 +125,7 @@ def test_an_empty_stream_gives_nothing(model):
 
 
 def test_small_costs_at_most_two_gmac_per_vga_frame(model):
-    frame, flow = torch.zeros(1, 3, 480, 640), torch.zeros(1, 2, 240, 320)
+    frame, flow = torch.zeros(1, 3, 480, 640), torch.zeros(1, 480, 640, 2)
     with FlopCounterMode(display=False) as counter:
         model.step(Window(frame, frame, frame, flow, flow), model.initial_state())
     assert 1e9 < counter.get_total_flops() / 2 < 2e9

@@ -69,7 +69,7 @@ def test_batches_hold_what_they_say(clips):
     assert batch.rainy.shape == batch.clean.shape == batch.hazy.shape == (2, 4, 3, 48, 48)
     assert batch.transmission.shape == batch.flow.shape == (2, 4, 1, 48, 48)
     assert batch.airlight.shape == (2, 1, 3, 1, 1)
-    assert batch.to_previous.shape == (2, 4, 2, 24, 24)
+    assert batch.to_previous.shape == (2, 4, 48, 48, 2)
     assert not batch.to_previous[:, 0].any()
     assert not batch.to_following[:, -1].any()
     assert batch.rainy.min() >= 0
