@@ -9,7 +9,6 @@ the frames of a clip, then over clips. PSNR and SSIM are on RGB; Y is the luma t
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import baselines
@@ -20,7 +19,7 @@ from media import read_clip
 from numpy.typing import NDArray
 
 from rmfd_cli.metrics import luma, psnr, ssim
-from rmfd_cli.model.streaming import restorer
+from rmfd_cli.model.streaming import Restore, restorer
 
 
 def main() -> None:
@@ -31,14 +30,14 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=12, help="frames per clip")
     parser.add_argument("--json", type=Path, help="write all scores here")
     arguments = parser.parse_args()
-    methods = _methods(arguments.weights)
+    ours = restorer(arguments.weights, "cpu")
     table: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for number, path in enumerate(sorted(arguments.clean_dir.glob("*.mp4"))):
         clean = read_clip(path, arguments.frames)
         for style_number, (name, style) in enumerate(other_rain.STYLES.items()):
             rainy = other_rain.add_rain(clean, style, seed=7919 * number + style_number)
-            for method, restore in methods.items():
-                table[name][method].append(_scores(restore(rainy), clean))
+            for method, restored in _restore_all(rainy, ours).items():
+                table[name][method].append(_scores(restored, clean))
             print(f"{path.stem:26s} {name}", flush=True)
     means = {
         style: {
@@ -50,29 +49,26 @@ def main() -> None:
         method: {
             key: float(np.mean([means[style][method][key] for style in other_rain.STYLES])) for key in means["light"][method]
         }
-        for method in methods
+        for method in means["light"]
     }
     _print(means)
     if arguments.json:
         arguments.json.write_text(json.dumps(means, indent=1) + "\n")
 
 
-def _methods(weights: str) -> dict[str, Callable[[baselines.Clip], baselines.Clip]]:
-    ours = restorer(weights, "cpu")
-
-    def derain(rainy: baselines.Clip) -> baselines.Clip:
-        frames = np.round(rainy * 255).astype(np.uint8)
-        return rainy + np.stack(list(ours(iter(frames))))
-
+def _restore_all(rainy: baselines.Clip, ours: Restore) -> dict[str, baselines.Clip]:
+    """What every method makes of a clip."""
+    aligned = {radius: baselines.aligned_median(rainy, radius) for radius in (1, 2)}
+    frames = np.round(rainy * 255).astype(np.uint8)
     return {
-        "input": lambda rainy: rainy,
-        "median of 3": lambda rainy: baselines.plain_median(rainy, 1),
-        "median of 5": lambda rainy: baselines.plain_median(rainy, 2),
-        "aligned median of 3": lambda rainy: baselines.aligned_median(rainy, 1),
-        "aligned median of 5": lambda rainy: baselines.aligned_median(rainy, 2),
-        "aligned 3, where brighter": lambda rainy: baselines.replace_outliers(rainy, baselines.aligned_median(rainy, 1)),
-        "aligned 5, where brighter": lambda rainy: baselines.replace_outliers(rainy, baselines.aligned_median(rainy, 2)),
-        "rmfd": derain,
+        "input": rainy,
+        "median of 3": baselines.plain_median(rainy, 1),
+        "median of 5": baselines.plain_median(rainy, 2),
+        "aligned median of 3": aligned[1],
+        "aligned median of 5": aligned[2],
+        "aligned 3, where brighter": baselines.replace_outliers(rainy, aligned[1]),
+        "aligned 5, where brighter": baselines.replace_outliers(rainy, aligned[2]),
+        "rmfd": rainy + np.stack(list(ours(iter(frames)))),
     }
 
 

@@ -186,8 +186,9 @@ class InverseRecovery(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter and an eighth, and the new hidden state."""
         # Differences, so that a reduced precision is relative to the evidence and not to the brightness.
-        evidence = torch.cat([frame, *(candidate - frame for candidate in candidates)], 1)
-        skip = self.encode(F.relu(self.enter(F.relu(self.squeeze(evidence.to(self.squeeze.weight.dtype))))))
+        evidence = [frame, *(candidate - frame for candidate in candidates)]
+        pixels = torch.cat([x.to(self.squeeze.weight.dtype) for x in evidence], 1)
+        skip = self.encode(F.relu(self.enter(F.relu(self.squeeze(pixels)))))
         deep = self.deep(F.relu(self.down(skip)))
         start = deep[:, : self.hidden]
         last_hidden = torch.zeros_like(start, dtype=frame.dtype) if hidden is None else warp(hidden, backwards)
