@@ -19,7 +19,8 @@ from media import read_clip
 from numpy.typing import NDArray
 
 from rmfd_cli.metrics import luma, psnr, ssim
-from rmfd_cli.model.streaming import Restore, restorer
+from rmfd_cli.model.streaming import restorer
+from rmfd_cli.types import Restore
 
 
 def main() -> None:

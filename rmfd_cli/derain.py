@@ -8,21 +8,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError
 from rmfd_cli.options import Compare, DerainOptions
-from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
+from rmfd_cli.types import Frame, PlaneFormat, Planes, Restore, Rgb, VideoInfo
 from rmfd_cli.video.colour import add_residual, rotate_stored, rotate_upright
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.writer import VideoWriter
-
-Restore: TypeAlias = Callable[[Iterable[Rgb]], Iterator[NDArray[np.float32]]]
-"""Takes upright pictures `[H, W, 3]`, uint8 or uint16; yields for each, in order, the residual float32 `[H, W, 3]`,
-restored minus input in units where white is 1. It may take some pictures more before it yields."""
 
 QUEUED_FRAMES = 4
 """Between two stages: enough to ride out a slow frame, few enough to keep 4K in memory."""

@@ -6,10 +6,12 @@ channels last `[H, W, 3]`, torch images channels first `[..., 3, H, W]`. Time is
 `time_base` (seconds per tick), never an index divided by a rate.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 Planes: TypeAlias = tuple[NDArray[Any], ...]
@@ -17,6 +19,10 @@ Planes: TypeAlias = tuple[NDArray[Any], ...]
 
 Rgb: TypeAlias = NDArray[Any]
 """`[H, W, 3]`, uint8 or uint16 (full 16-bit scale) as decoded, float32 in [0, 1] as restored."""
+
+Restore: TypeAlias = Callable[[Iterable[Rgb]], Iterator[NDArray[np.float32]]]
+"""A model as a function: upright RGB frames in; for each, in order, the residual float32 `[H, W, 3]` out, restored minus
+input in units where white is 1. It may take a few frames more than it has yielded."""
 
 Matrix: TypeAlias = Literal["bt601", "bt709", "bt2020"]
 

@@ -41,7 +41,14 @@ class ModelConfig:
     """Convolutions of stage 2, at a quarter."""
     look_back: int = 1
     look_ahead: int = 1
-    """Frames of the window before and after the current one."""
+    """Frames of the window before and after the current one; this version knows windows of three."""
+
+    def __post_init__(self) -> None:
+        """Refuses what the network cannot be built with."""
+        if (self.look_back, self.look_ahead) != (1, 1):
+            raise ValueError(f"windows of {self.look_back} + 1 + {self.look_ahead} frames are not supported, only 1 + 1 + 1")
+        if not 0 < self.hidden < self.deep_width:
+            raise ValueError(f"{self.hidden} hidden channels do not fit into {self.deep_width}")
 
 
 class Window(NamedTuple):

@@ -1,10 +1,10 @@
 """From a stream of frames to a stream of residuals: windows, alignment and the recurrent state around the network."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,12 +17,9 @@ from rmfd_cli.model.align import estimate_flow, luma_for_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.network import Recovered, RecoveryState, Registered, Rmfd, Window
 from rmfd_cli.model.scene import is_cut
-from rmfd_cli.types import Rgb
+from rmfd_cli.types import Restore, Rgb
 from rmfd_cli.windows import Window as SceneWindow
 from rmfd_cli.windows import sliding
-
-Restore: TypeAlias = Callable[[Iterable[Rgb]], Iterator[NDArray[np.float32]]]
-"""Upright RGB frames `[H, W, 3]` in, one residual (restored − input, in units of [0, 1]) per frame out, in order."""
 
 LARGEST = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 

@@ -36,6 +36,14 @@ def test_missing_truncated_and_foreign_files_are_refused(tmp_path):
         load_model(tmp_path / "text.safetensors")
 
 
+def test_weights_for_another_window_are_refused(tmp_path):
+    export_weights(Rmfd(TINY), tmp_path / "w.safetensors")
+    content = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(content.replace(b'look_ahead\\": 1', b'look_ahead\\": 2'))
+    with pytest.raises(WeightsError, match="only 1 \\+ 1 \\+ 1"):
+        load_model(tmp_path / "w.safetensors")
+
+
 def test_every_shipped_model_is_the_file_that_the_manifest_describes():
     for name, entry in manifest()["models"].items():
         path = shipped_weights(name)
