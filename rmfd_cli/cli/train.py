@@ -29,6 +29,9 @@ def train(
     steps: Annotated[int, typer.Option(help="Updates in all, over which the learning rate falls.")] = TrainOptions.steps,
     batch_size: Annotated[int, typer.Option(help="Clips per update.")] = TrainOptions.batch_size,
     frames: Annotated[int, typer.Option(help="Frames per clip, through which gradients flow.")] = TrainOptions.clip_frames,
+    burn_in: Annotated[
+        int, typer.Option(help="Frames before those in every other update, without gradient.")
+    ] = TrainOptions.burn_in,
     crop: Annotated[int, typer.Option(help="Width and height of the pieces, in pixels.")] = TrainOptions.crop_px,
     learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = TrainOptions.learning_rate,
     seed: Annotated[int, typer.Option(help="Of clips, rain and initial weights.")] = TrainOptions.seed,
@@ -49,6 +52,7 @@ def train(
             steps=steps,
             batch_size=batch_size,
             clip_frames=frames,
+            burn_in=burn_in,
             crop_px=crop,
             learning_rate=learning_rate,
             seed=seed,

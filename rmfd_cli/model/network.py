@@ -24,6 +24,10 @@ UNIT = 8
 CANDIDATES = 4
 """Sources that a covered pixel can be filled from: median, previous frame, following frame, last hazy estimate."""
 
+MEMORY_MARGIN = 0.05
+"""How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
+otherwise confirm itself from step to step."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -304,7 +308,7 @@ class Rmfd(nn.Module):
     def recover(self, registered: Registered, state: RecoveryState | None) -> tuple[Recovered, RecoveryState]:
         """Stage 1: takes off streaks and drops, estimates the veil, and inverts the rain model."""
         frame = registered.frame
-        last_hazy = registered.median if state is None else warp(state.hazy, registered.backwards)
+        last_hazy = registered.median if state is None else _within(warp(state.hazy, registered.backwards), registered)
         candidates = [registered.median, registered.previous, registered.following, last_hazy]
         last_hidden, last_airlight = (None, None) if state is None else (state.hidden, state.airlight)
         features, deep, hidden = self.recovery.features(frame, candidates, last_hidden, registered.backwards_coarse)
@@ -341,6 +345,12 @@ def _pad(x: Tensor, unit: int) -> Tensor:
     if height % unit == 0 and width % unit == 0:
         return x
     return F.pad(x, (0, -width % unit, 0, -height % unit), mode="replicate")
+
+
+def _within(memory: Tensor, window: Registered) -> Tensor:
+    low = torch.minimum(torch.minimum(window.frame, window.previous), window.following)
+    high = torch.maximum(torch.maximum(window.frame, window.previous), window.following)
+    return torch.minimum(torch.maximum(memory, low - MEMORY_MARGIN), high + MEMORY_MARGIN)
 
 
 def _to_pixels(x: Tensor) -> Tensor:

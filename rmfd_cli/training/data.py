@@ -40,6 +40,10 @@ class Batch(NamedTuple):
     to_following: Tensor
     """`[B, T, H, W, 2]`, estimated on the rainy frames as at inference; zero at the ends of the clip."""
 
+    def from_frame(self, first: int) -> "Batch":
+        """The same clips without their first frames; what is one for the whole clip stays."""
+        return Batch(*(x[:, first:] if x.shape[1] > 1 else x for x in self))
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         return Batch(*(x.to(device, non_blocking=True) for x in self))

@@ -82,7 +82,7 @@ def train(
             began = time.perf_counter()
             for group in optimizer.param_groups:
                 group["lr"] = _learning_rate(options, step)
-            terms = update(model, optimizer, batch.to(device), options, weights)
+            terms = update(model, optimizer, batch.to(device), options, weights, frames_before(options, step))
             loss = sum(terms.values())
             if not math.isfinite(loss):
                 raise TrainingError(
@@ -106,8 +106,14 @@ def train(
     return target
 
 
-def run_clip(model: Rmfd, batch: Batch) -> ClipEstimates:
-    """Steps the network through every frame of a batch of clips, from the initial state."""
+def run_clip(model: Rmfd, batch: Batch, burn_in: int = 0) -> ClipEstimates:
+    """Steps the network through every frame of a batch of clips, from the initial state.
+
+    Args:
+        model: on the batch's device.
+        batch: whole clips.
+        burn_in: frames at the start whose estimates are left out, and through which no gradient flows.
+    """
     frames = batch.rainy.shape[1]
     state = model.initial_state()
     steps = []
@@ -119,6 +125,10 @@ def run_clip(model: Rmfd, batch: Batch) -> ClipEstimates:
             batch.to_previous[:, t],
             batch.to_following[:, t],
         )
+        if t < burn_in:
+            with torch.no_grad():
+                _, state = model.step(window, state)
+            continue
         restored, state = model.step(window, state)
         steps.append(restored)
     return ClipEstimates.of(steps)
@@ -136,12 +146,22 @@ def validate(model: Rmfd, batches: list[Batch], device: torch.device) -> dict[st
     return {name: sum(values) / len(values) for name, values in scores.items()}
 
 
+def frames_before(options: TrainOptions, step: int) -> int:
+    """Frames of burn-in at a step: every other clip begins like a scene, the rest go on like one."""
+    return options.burn_in if step % 2 else 0
+
+
 def _batches(clips: list[Clip], options: TrainOptions, first: int) -> Iterator[tuple[int, Batch]]:
     """Batches by step, the next one drawn while the last one is learnt from."""
 
     def draw(step: int) -> Batch:
         return draw_batch(
-            clips, options.seed, step, size=options.batch_size, frames=options.clip_frames, crop_px=options.crop_px
+            clips,
+            options.seed,
+            step,
+            size=options.batch_size,
+            frames=frames_before(options, step) + options.clip_frames,
+            crop_px=options.crop_px,
         )
 
     with ThreadPoolExecutor(1) as drawer:
@@ -162,12 +182,18 @@ def _validation_batches(clips: list[Clip], options: TrainOptions) -> list[Batch]
 
 
 def update(
-    model: Rmfd, optimizer: torch.optim.Optimizer, batch: Batch, options: TrainOptions, weights: LossWeights
+    model: Rmfd,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    options: TrainOptions,
+    weights: LossWeights,
+    burn_in: int = 0,
 ) -> dict[str, float]:
-    """One step of gradient descent on one batch; returns every weighted term of the loss before it."""
+    """One step of gradient descent on one batch, its first `burn_in` frames left out; returns the loss's terms before it."""
     kind = batch.rainy.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=options.mixed_precision):
-        estimates = run_clip(model, batch)
+        estimates = run_clip(model, batch, burn_in)
+    batch = batch.from_frame(burn_in)
     terms = losses(ClipEstimates(*(x.float() for x in estimates)), batch, weights)
     total: Tensor = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
