@@ -131,6 +131,17 @@ def test_small_costs_at_most_two_gmac_per_vga_frame(model):
     assert 1e9 < counter.get_total_flops() / 2 < 2e9
 
 
+def test_a_memory_that_no_frame_bears_out_is_bounded(model):
+    """Whatever the state claims of the past, it stays near what the window shows."""
+    window = windows(clip(3))[1]
+    registered = model.register(window)
+    _, state = model.recover(registered, None)
+    black = state._replace(hazy=torch.full_like(state.hazy, -1.0))
+    darker = state._replace(hazy=torch.full_like(state.hazy, -5.0))
+    one, other = (model.recover(registered, memory)[0].hazy for memory in (black, darker))
+    assert torch.equal(one, other)
+
+
 def test_thousands_of_steps_do_not_drift(model):
     """With frames of noise the feedback of restored frames is as strong as it gets."""
     steps = windows(clip(8))

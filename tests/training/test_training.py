@@ -40,6 +40,7 @@ def options(folder, out, **changes) -> TrainOptions:
         steps=6,
         batch_size=2,
         clip_frames=3,
+        burn_in=2,
         crop_px=32,
         warmup_steps=2,
         save_every=3,
@@ -96,6 +97,16 @@ def test_every_parameter_gets_a_gradient(clips):
     torch.stack(list(losses(run_clip(model, batch), batch, LossWeights()).values())).sum().backward()
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
+
+
+def test_burn_in_leaves_out_the_first_frames_and_nothing_else(clips):
+    model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=5, crop_px=32)
+    whole, late = run_clip(model, batch), run_clip(model, batch, burn_in=2)
+    for name, all_frames, last_frames in zip(whole._fields, whole, late, strict=True):
+        torch.testing.assert_close(all_frames[:, 2:], last_frames, msg=name)
+    rest = batch.from_frame(2)
+    assert torch.equal(rest.clean, batch.clean[:, 2:])
+    assert torch.equal(rest.airlight, batch.airlight)
 
 
 def test_a_perfect_estimate_costs_only_the_smoothing_of_the_error(clips):
