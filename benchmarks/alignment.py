@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.align import sampling_grid, warp
+from rmfd_cli.model.align import SHRINK, estimate_flow, sampling_grid, warp
 from rmfd_cli.training.data import draw_clip, load_clips
 
 Flow = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
@@ -50,6 +50,7 @@ def main() -> None:
     for shrink in (4, 2, 1):
         for name, preset in (("fast", 1), ("medium", 2)):
             ways[f"DIS {name}, 1/{shrink} resolution"] = dis(shrink, preset)
+    ways["DIS as rmfd uses it"] = shipped
     if arguments.train:
         ways["learned, 1/8 cost volume"] = learned(arguments.train, arguments.steps)
     rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
@@ -98,6 +99,14 @@ def global_shift(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> ND
     (dx, dy), peak = cv2.phaseCorrelate(a, b, window)
     shift = (4 * dx, 4 * dy) if peak > 0.1 else (0.0, 0.0)
     return np.broadcast_to(np.float32(shift), (*current.shape, 2)).copy()
+
+
+def shipped(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The product's own, its reduction to half size included."""
+    height, width = current.shape
+    size = (-(-width // SHRINK), -(-height // SHRINK))
+    small = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (current, neighbour))
+    return estimate_flow(*small, (height, width))
 
 
 def dis(shrink: int, preset: int) -> Flow:
