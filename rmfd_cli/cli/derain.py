@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
+from rmfd_cli.cli.outcome import EXIT_CODES, NOTHING_LEFT, errors_as_lines
 from rmfd_cli.options import Compare, DerainOptions, Encoding
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ Examples:
   rmfd derain rain.mp4 -o look.mp4 --start 1:30 --end 1:40 --compare split
   ls *.mp4 | while read f; do rmfd derain "$f" -o "dry/$f"; done
 
-{EXIT_CODES}"""
+{EXIT_CODES}
+{NOTHING_LEFT}"""
 
 
 def parse_time(text: str) -> float:

@@ -16,17 +16,22 @@ Exit codes:
   4    this machine lacks something: ffmpeg, an encoder, a device, weights
   5    out of memory
   6    refused: the output exists and --overwrite was not given
-  130  stopped with Ctrl-C; 143 by SIGTERM
-After any of these but 0 no output file is left, and an existing one is untouched."""
+  130  stopped with Ctrl-C; 143 by SIGTERM"""
+
+NOTHING_LEFT = "After any of these but 0 no output file is left, and an existing one is untouched."
 
 
 @contextmanager
-def errors_as_lines() -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code; `RMFD_DEBUG=1` lets tracebacks through."""
+def errors_as_lines(interrupted: str = "no output was written") -> Iterator[None]:
+    """Turn what goes wrong into one line on stderr and an exit code; `RMFD_DEBUG=1` lets tracebacks through.
+
+    Args:
+        interrupted: what Ctrl-C leaves behind, for its line.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("rmfd: stopped; no output was written", err=True)
+        typer.echo(f"rmfd: stopped; {interrupted}", err=True)
         raise typer.Exit(130) from None
     except RmfdError as error:
         if os.environ.get("RMFD_DEBUG"):

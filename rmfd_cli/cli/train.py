@@ -44,7 +44,7 @@ def train(
     A checkpoint is written every few minutes; after Ctrl-C or a crash, the same command with --resume continues as if
     nothing had happened. The weights, DIR/rmfd.safetensors, go to `rmfd derain --model`. DIR/log.jsonl has a line per step.
     """
-    with errors_as_lines():
+    with errors_as_lines(f"what {out} holds is kept, and --resume goes on from its last checkpoint"):
         options = TrainOptions(
             data=str(data),
             validation=str(validation),
