@@ -67,9 +67,9 @@ class TrainOptions:
     steps: int = 4200
     batch_size: int = 8
     clip_frames: int = 6
-    """Frames a gradient flows back through."""
-    burn_in: int = 26
-    """Frames that run before those in every other step, without gradient, so that the state is one that has grown old."""
+    """Frames of one update, which its gradient flows back through."""
+    updates_per_clip: int = 5
+    """Updates that follow one another on the same clips; the state is carried on, so that most of them see one grown old."""
     crop_px: int = 128
     learning_rate: float = 1e-3
     warmup_steps: int = 200
@@ -86,11 +86,10 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained with."""
-        for name in ("steps", "batch_size", "clip_frames", "save_every", "validate_every", "validation_clips"):
+        counts = ("steps", "batch_size", "clip_frames", "updates_per_clip", "save_every", "validate_every", "validation_clips")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it has to be at least 1")
-        if self.burn_in < 0:
-            raise UsageError(f"--burn-in is {self.burn_in}; it cannot be negative")
         if self.crop_px < 32:
             raise UsageError(f"--crop is {self.crop_px}; pieces of less than 32 pixels show no rain")
         if not self.learning_rate > 0:

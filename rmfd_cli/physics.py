@@ -16,6 +16,7 @@ The order of composition (the veil behind the streaks, occluding drops in front 
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 T_MIN = 0.05
@@ -51,7 +52,7 @@ def remove_veil(
     hazy: Tensor, transmission: Tensor, airlight: Tensor, flow: Tensor | float = 0.0, t_min: float = T_MIN
 ) -> Tensor:
     """Hazy image H to clean background B; exact wherever T ≥ `t_min`, damped below."""
-    return (hazy - (1 - transmission) * airlight - flow) / transmission.clamp(min=t_min)
+    return torch.addcmul(hazy - flow, transmission - 1, airlight) / transmission.clamp(min=t_min)
 
 
 def add_rain(hazy: Tensor, streaks: Tensor, occlusion: Tensor | float = 0.0, occluder: Tensor | float = 0.0) -> Tensor:

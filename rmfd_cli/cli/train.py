@@ -26,12 +26,13 @@ def train(
     stage: Annotated[Literal["1"], typer.Option(help="1: physics-guided recovery, and the refinement jointly with it.")] = "1",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Checkpoint, log and weights go here.")] = Path(TrainOptions.out),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out, exactly.")] = False,
+    init: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights to begin with, instead of random ones.")] = None,
     steps: Annotated[int, typer.Option(help="Updates in all, over which the learning rate falls.")] = TrainOptions.steps,
     batch_size: Annotated[int, typer.Option(help="Clips per update.")] = TrainOptions.batch_size,
-    frames: Annotated[int, typer.Option(help="Frames per clip, through which gradients flow.")] = TrainOptions.clip_frames,
-    burn_in: Annotated[
-        int, typer.Option(help="Frames before those in every other update, without gradient.")
-    ] = TrainOptions.burn_in,
+    frames: Annotated[int, typer.Option(help="Frames per update, through which gradients flow.")] = TrainOptions.clip_frames,
+    updates_per_clip: Annotated[
+        int, typer.Option(help="Updates in a row on the same clips, the state carried on.")
+    ] = TrainOptions.updates_per_clip,
     crop: Annotated[int, typer.Option(help="Width and height of the pieces, in pixels.")] = TrainOptions.crop_px,
     learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = TrainOptions.learning_rate,
     seed: Annotated[int, typer.Option(help="Of clips, rain and initial weights.")] = TrainOptions.seed,
@@ -52,7 +53,7 @@ def train(
             steps=steps,
             batch_size=batch_size,
             clip_frames=frames,
-            burn_in=burn_in,
+            updates_per_clip=updates_per_clip,
             crop_px=crop,
             learning_rate=learning_rate,
             seed=seed,
@@ -71,7 +72,7 @@ def train(
         keep_freed_memory()
 
         with training_on_stderr(quiet) as on_step:
-            weights = run(options, resume=checkpoint if resume else None, on_step=on_step)
+            weights = run(options, resume=checkpoint if resume else None, init=None if resume else init, on_step=on_step)
         if not quiet:
             typer.echo(f"weights: {weights}", err=True)
 

@@ -3,6 +3,7 @@
 DIS (Kroeger et al., ECCV 2016) is OpenCV's; docs/decisions.md compares it with the alternatives.
 """
 
+import functools
 import threading
 from typing import Any
 
@@ -74,11 +75,18 @@ def sampling_grid(flow: Tensor, every: int = 1) -> Tensor:
     """
     height, width = flow.shape[1:3]
     flow = flow[:, every // 2 :: every, every // 2 :: every]
-    rows, columns = flow.shape[1:3]
-    still = flow.new_empty(rows, columns, 2)
-    still[..., 0] = torch.linspace(1 / columns - 1, 1 - 1 / columns, columns, device=flow.device)
-    still[..., 1] = torch.linspace(1 / rows - 1, 1 - 1 / rows, rows, device=flow.device)[:, None]
+    still = _still_grid(*flow.shape[1:3], flow.device)
     return torch.addcmul(still, flow, flow.new_tensor([2 / width, 2 / height]))
+
+
+@functools.lru_cache(maxsize=8)
+def _still_grid(rows: int, columns: int, device: torch.device) -> Tensor:
+    # An ordinary tensor even when first asked for during inference, since training may ask next.
+    with torch.inference_mode(False):
+        still = torch.empty(rows, columns, 2, device=device)
+        still[..., 0] = torch.linspace(1 / columns - 1, 1 - 1 / columns, columns, device=device)
+        still[..., 1] = torch.linspace(1 / rows - 1, 1 - 1 / rows, rows, device=device)[:, None]
+    return still
 
 
 def warp(image: Tensor, grid: Tensor) -> Tensor:

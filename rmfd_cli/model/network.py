@@ -2,7 +2,8 @@
 
 One step sees a window of three frames and the state that the last step left; every frame of the window is brought into
 register with the middle one before anything is compared. All convolutions run at a quarter of the resolution or less: a
-pixel-unshuffled frame loses nothing, and rain is one to three pixels wide.
+pixel-unshuffled frame loses nothing, and rain is one to three pixels wide. Rain is next to colourless, so that the network
+compares luma and only mixes colours.
 
 Convolutions run in the precision of their weights, float32 or bfloat16; pixels, states and everything that is added to pixels
 stay in the precision of the window.
@@ -21,8 +22,11 @@ from rmfd_cli.model.align import sampling_grid, warp
 UNIT = 8
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth."""
 
-CANDIDATES = 4
-"""Sources that a covered pixel can be filled from: median, previous frame, following frame, last hazy estimate."""
+CANDIDATES = 3
+"""Sources that a covered pixel can be filled from: previous frame, following frame, last hazy estimate."""
+
+LIGHT = 9
+"""Numbers that describe the light of a whole frame: mean and spread of its cells' colour and darkest value, darkest of all."""
 
 MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
@@ -41,7 +45,7 @@ class ModelConfig:
     """Channels of the recurrent hidden state, at an eighth."""
     deep_blocks: int = 3
     """Convolutions at an eighth."""
-    refine_blocks: int = 2
+    refine_blocks: int = 1
     """Convolutions of stage 2, at a quarter."""
     look_back: int = 1
     look_ahead: int = 1
@@ -71,10 +75,10 @@ class Registered(NamedTuple):
     """A window whose outer frames lie in register with the middle one; sides padded to multiples of `UNIT`."""
 
     frame: Tensor
+    """`[B, 3, H, W]`."""
     previous: Tensor
     following: Tensor
-    median: Tensor
-    """`[B, 3, H, W]`: of the three above."""
+    """`[B, 3, H, W]`: how the neighbours differ from the middle frame."""
     backwards: Tensor
     """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
     backwards_coarse: Tensor
@@ -83,23 +87,17 @@ class Registered(NamedTuple):
     """(H, W) without padding."""
 
 
-class RecoveryState(NamedTuple):
-    """What stage 1 remembers of the frame before."""
+class State(NamedTuple):
+    """What a step hands to the next; a value, opaque to callers. All of it is stage 1's."""
 
     hidden: Tensor
     """`[B, hidden, H/8, W/8]`."""
     hazy: Tensor
-    """`[B, 3, H, W]`: its estimate of H."""
+    """`[B, 3, H, W]`: the last estimate of H."""
     airlight: Tensor
     """`[B, 3, 1, 1]`: running mean of A."""
-
-
-class State(NamedTuple):
-    """What a step hands to the next; a value, opaque to callers. None where nothing has been seen yet."""
-
-    recovery: RecoveryState | None
-    luma: Tensor | None
-    """`[B, 1, H, W]`: luma of the last restored frame, all that stage 2 remembers."""
+    light: Tensor
+    """`[B, LIGHT, 1, 1]`: running mean of `_light_of_frame`."""
 
 
 class Recovered(NamedTuple):
@@ -125,7 +123,7 @@ class Restored(NamedTuple):
     hazy: Tensor
     """H: the frame without streaks and drops."""
     transmission: Tensor
-    """T in (0, 1], one channel."""
+    """T in [T_MIN, 1], one channel."""
     airlight: Tensor
     """A, `[B, 3, 1, 1]`."""
     flow: Tensor
@@ -169,10 +167,9 @@ class InverseRecovery(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, deep, hidden = config.width, config.deep_width, config.hidden
-        # Space to depth and a 1×1 convolution in one.
-        self.squeeze = nn.Conv2d(3 * (1 + CANDIDATES), deep, 4, stride=4)
+        # Space to depth and a 1×1 convolution in one, over colours, the candidates' luma and the median's.
+        self.squeeze = nn.Conv2d(3 + CANDIDATES + 1, deep, 4, stride=4)
         self.enter = _conv(deep, width)
-        self.encode = Residual(width)
         self.down = nn.Conv2d(width, deep, 2, stride=2)
         self.deep = nn.Sequential(*(Residual(deep, 2 if k == 1 else 1) for k in range(config.deep_blocks)))
         self.recur = ConvGru(hidden)
@@ -181,6 +178,9 @@ class InverseRecovery(nn.Module):
         self.rain = nn.Conv2d(width, 16 * (CANDIDATES + 1 + 3), 1)
         self.veil = nn.Conv2d(deep, 3, 1)
         self.tint = nn.Conv2d(deep, 3, 1)
+        # A veil lifts the darkest values everywhere: that is seen in the frame as a whole.
+        self.light = nn.Conv2d(deep + 4 + LIGHT, hidden, 1)
+        self.lift = nn.Conv2d(hidden, 3, 1)
         # Begin near the identity: little covered, clear air.
         for head in (self.rain, self.veil, self.tint):
             nn.init.normal_(head.weight, std=0.01)
@@ -188,18 +188,22 @@ class InverseRecovery(nn.Module):
         self.rain.bias = nn.Parameter(
             torch.zeros(16 * (CANDIDATES + 4)).index_fill_(0, torch.arange(covered, covered + 16), -2.0)
         )
-        self.veil.bias = nn.Parameter(torch.tensor([4.0, 0.0, 0.0]))
+        self.veil.bias = nn.Parameter(torch.tensor([0.05, 0.0, 0.0]))
         self.tint.bias = nn.Parameter(torch.zeros(3))
+        for parameter in self.lift.parameters():
+            nn.init.zeros_(parameter)
         self.hidden = hidden
 
     def features(
-        self, frame: Tensor, candidates: list[Tensor], hidden: Tensor | None, backwards: Tensor
+        self, frame: Tensor, departures: list[Tensor], hidden: Tensor | None, backwards: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter and an eighth, and the new hidden state."""
-        # Differences, so that a reduced precision is relative to the evidence and not to the brightness.
-        evidence = [frame, *(candidate - frame for candidate in candidates)]
+        # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
+        previous, following, last = (_luma(departure) for departure in departures)
+        median = torch.clamp(torch.maximum(previous, following), max=0) + torch.clamp(torch.minimum(previous, following), min=0)
+        evidence = (frame, median, previous, following, last)
         pixels = torch.cat([x.to(self.squeeze.weight.dtype) for x in evidence], 1)
-        skip = self.encode(F.relu(self.enter(F.relu(self.squeeze(pixels)))))
+        skip = F.relu(self.enter(F.relu(self.squeeze(pixels))))
         deep = self.deep(F.relu(self.down(skip)))
         start = deep[:, : self.hidden]
         last_hidden = torch.zeros_like(start, dtype=frame.dtype) if hidden is None else warp(hidden, backwards)
@@ -208,50 +212,53 @@ class InverseRecovery(nn.Module):
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
         return self.decode(skip + up), deep, hidden
 
-    def remove_rain(self, features: Tensor, frame: Tensor, candidates: list[Tensor]) -> Tensor:
+    def remove_rain(self, features: Tensor, frame: Tensor, departures: list[Tensor]) -> Tensor:
         """H: covered pixels are filled from the aligned candidates, and translucent light is taken off."""
         maps = _to_pixels(self.rain(features)).to(frame.dtype)
         occlusion = torch.sigmoid(maps[:, CANDIDATES : CANDIDATES + 1])
         fill = torch.softmax(maps[:, :CANDIDATES], 1) * occlusion
         # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
-        hazy = torch.addcmul(-maps[:, CANDIDATES + 1 :], frame, 1 - occlusion)
-        for k, candidate in enumerate(candidates):
-            hazy = torch.addcmul(hazy, fill[:, k : k + 1], candidate)
+        hazy = frame - maps[:, CANDIDATES + 1 :]
+        for k, departure in enumerate(departures):
+            hazy = torch.addcmul(hazy, fill[:, k : k + 1], departure)
         return hazy
 
-    def estimate_veil(self, deep: Tensor, frame: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """T and U at full resolution, and A: where the network looks for airlight, the frame's own colour, corrected."""
-        maps = self.veil(deep).to(frame.dtype)
-        coarse = torch.cat([torch.sigmoid(maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
+    def estimate_veil(self, deep: Tensor, frame: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """T and U at full resolution; A: where the network looks for airlight, the frame's own colour, corrected; the light."""
+        cells, light = _light_of_frame(frame)
+        if last is not None:
+            # The light of a scene hardly moves: running means over about five frames.
+            light = last.light + 0.2 * (light - last.light)
+        seen_light = torch.cat([cells, light.expand(-1, -1, *cells.shape[-2:])], 1).to(deep.dtype)
+        lift = self.lift(F.relu(self.light(torch.cat([deep, seen_light], 1))))
+        maps = (self.veil(deep) + lift).to(frame.dtype)
+        coarse = torch.cat([_within_unit(1 - maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
         smooth = F.interpolate(coarse, size=frame.shape[-2:], mode="bilinear", align_corners=False)
         transmission, flow = smooth[:, :1], smooth[:, 1:]
         attention = torch.softmax(maps[:, 2:].flatten(2), -1)
-        colour = F.avg_pool2d(frame, UNIT).flatten(2)
-        seen = (attention * colour).sum(-1, keepdim=True)
+        seen = (attention * cells[:, 1:].flatten(2)).sum(-1, keepdim=True)
         correction = (attention * self.tint(deep).to(frame.dtype).flatten(2)).sum(-1, keepdim=True)
         airlight = (seen + 0.3 * torch.tanh(correction)).unsqueeze(-1)
         if last is not None:
-            # The airlight of a scene hardly moves: a running mean over about five frames.
-            airlight = last + 0.2 * (airlight - last)
-        return transmission, airlight, flow
+            airlight = last.airlight + 0.2 * (airlight - last.airlight)
+        return transmission, airlight, flow, light
 
 
 class Refinement(nn.Module):
-    """Stage 2: detail, colour and illumination that the inversion lost, from its estimate, the features and the past."""
+    """Stage 2: detail, colour and illumination that the inversion lost, from its estimate, its features and the past."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(4, config.width, 4, stride=4)
+        self.squeeze = nn.Conv2d(3, config.width, 4, stride=4)
         self.join = nn.Conv2d(config.width, config.width, 1, bias=False)
         self.body = nn.Sequential(*(Residual(config.width) for _ in range(config.refine_blocks)))
         self.out = nn.Conv2d(config.width, 48, 1)
         self.out.weight = nn.Parameter(torch.zeros_like(self.out.weight))
         self.out.bias = nn.Parameter(torch.zeros(48))
 
-    def forward(self, coarse: Tensor, change: Tensor, features: Tensor) -> Tensor:
-        """Correction `[B, 3, H, W]` to the coarse estimate; `change` is its luma less that of the last restored frame."""
-        pixels = torch.cat([coarse, change], 1).to(self.squeeze.weight.dtype)
-        x = F.relu(self.squeeze(pixels) + self.join(features))
+    def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
+        """Correction `[B, 3, H, W]` to the coarse estimate, from it and the features of stage 1."""
+        x = F.relu(self.squeeze(coarse.to(self.squeeze.weight.dtype)) + self.join(features))
         return _to_pixels(self.out(self.body(x))).to(coarse.dtype)
 
 
@@ -273,11 +280,11 @@ class Rmfd(nn.Module):
         self.recovery = InverseRecovery(config)
         self.refinement = Refinement(config)
 
-    def initial_state(self) -> State:
-        """The state before the first frame of a scene."""
-        return State(None, None)
+    def initial_state(self) -> State | None:
+        """The state before the first frame of a scene: nothing has been seen yet."""
+        return None
 
-    def step(self, window: Window, state: State) -> tuple[Restored, State]:
+    def step(self, window: Window, state: State | None) -> tuple[Restored, State]:
         """Restores the middle frame of a window: `register`, `recover` and `refine` in a row.
 
         Args:
@@ -288,9 +295,8 @@ class Rmfd(nn.Module):
             The estimates for frame t, of the window's size, and the state for t+1.
         """
         registered = self.register(window)
-        recovered, recovery = self.recover(registered, state.recovery)
-        restored, luma = self.refine(registered, recovered, state.luma)
-        return restored, State(recovery, luma)
+        recovered, state = self.recover(registered, state)
+        return self.refine(registered, recovered), state
 
     def register(self, window: Window) -> Registered:
         """Brings the neighbours of a window into register; needs no state, so it can run ahead."""
@@ -302,33 +308,44 @@ class Rmfd(nn.Module):
         backwards = sampling_grid(to_previous)
         previous = warp(previous, backwards)
         following = warp(following, sampling_grid(to_following))
-        median = _median(frame, previous, following)
-        return Registered(frame, previous, following, median, backwards, sampling_grid(to_previous, UNIT), (height, width))
+        return Registered(
+            frame,
+            previous - frame,
+            following - frame,
+            backwards,
+            sampling_grid(to_previous, UNIT),
+            (height, width),
+        )
 
-    def recover(self, registered: Registered, state: RecoveryState | None) -> tuple[Recovered, RecoveryState]:
+    def recover(self, registered: Registered, state: State | None) -> tuple[Recovered, State]:
         """Stage 1: takes off streaks and drops, estimates the veil, and inverts the rain model."""
         frame = registered.frame
-        last_hazy = registered.median if state is None else _within(warp(state.hazy, registered.backwards), registered)
-        candidates = [registered.median, registered.previous, registered.following, last_hazy]
-        last_hidden, last_airlight = (None, None) if state is None else (state.hidden, state.airlight)
-        features, deep, hidden = self.recovery.features(frame, candidates, last_hidden, registered.backwards_coarse)
-        hazy = self.recovery.remove_rain(features, frame, candidates)
-        transmission, airlight, flow = self.recovery.estimate_veil(deep, frame, last_airlight)
+        departures = [registered.previous, registered.following, self._memory(registered, state)]
+        last_hidden = None if state is None else state.hidden
+        features, deep, hidden = self.recovery.features(frame, departures, last_hidden, registered.backwards_coarse)
+        hazy = self.recovery.remove_rain(features, frame, departures)
+        transmission, airlight, flow, light = self.recovery.estimate_veil(deep, frame, state)
         coarse = physics.remove_veil(hazy, transmission, airlight, flow)
         recovered = Recovered(coarse, hazy, transmission, airlight, flow, features)
-        return recovered, RecoveryState(hidden, hazy, airlight)
+        return recovered, State(hidden, hazy, airlight, light)
 
-    def refine(self, registered: Registered, recovered: Recovered, last_luma: Tensor | None) -> tuple[Restored, Tensor]:
-        """Stage 2: corrects the coarse estimate; returns the luma that the next frame is compared with, too."""
+    def _memory(self, registered: Registered, state: State | None) -> Tensor:
+        """How the last hazy estimate differs from the frame, as far as the window bears it out; nothing at first."""
+        if state is None:
+            return torch.zeros_like(registered.frame)
+        low = torch.minimum(registered.previous, registered.following).clamp(max=0) - MEMORY_MARGIN
+        high = torch.maximum(registered.previous, registered.following).clamp(min=0) + MEMORY_MARGIN
+        return torch.clamp(warp(state.hazy, registered.backwards) - registered.frame, low, high)
+
+    def refine(self, registered: Registered, recovered: Recovered) -> Restored:
+        """Stage 2: corrects the coarse estimate."""
         coarse, (height, width) = recovered.coarse, registered.size
-        luma = _luma(coarse)
-        change = torch.zeros_like(luma) if last_luma is None else luma - warp(last_luma, registered.backwards)
-        image = coarse + self.refinement(coarse, change, recovered.features)
+        image = coarse + self.refinement(coarse, recovered.features)
 
         def crop(x: Tensor) -> Tensor:
             return x[..., :height, :width]
 
-        restored = Restored(
+        return Restored(
             crop(image),
             crop(coarse),
             crop(recovered.hazy),
@@ -336,7 +353,6 @@ class Rmfd(nn.Module):
             recovered.airlight,
             crop(recovered.flow),
         )
-        return restored, _luma(image)
 
 
 def _pad(x: Tensor, unit: int) -> Tensor:
@@ -347,10 +363,19 @@ def _pad(x: Tensor, unit: int) -> Tensor:
     return F.pad(x, (0, -width % unit, 0, -height % unit), mode="replicate")
 
 
-def _within(memory: Tensor, window: Registered) -> Tensor:
-    low = torch.minimum(torch.minimum(window.frame, window.previous), window.following)
-    high = torch.maximum(torch.maximum(window.frame, window.previous), window.following)
-    return torch.minimum(torch.maximum(memory, low - MEMORY_MARGIN), high + MEMORY_MARGIN)
+def _light_of_frame(frame: Tensor) -> tuple[Tensor, Tensor]:
+    """Darkest value and colour of every cell `[B, 4, H/8, W/8]`, and what they are like in the frame as a whole, `LIGHT`."""
+    dark = -F.max_pool2d(-frame.amin(1, keepdim=True), UNIT)
+    cells = torch.cat([dark, frame[..., UNIT // 2 :: UNIT, UNIT // 2 :: UNIT]], 1)
+    spread, mean = torch.var_mean(cells, (2, 3), correction=0, keepdim=True)
+    # A soft minimum, which one dead pixel does not decide.
+    darkest = -torch.log(torch.exp(-30 * dark).mean((2, 3), keepdim=True)) / 30
+    return cells, torch.cat([mean, (spread + 1e-4).sqrt(), darkest], 1)
+
+
+def _within_unit(x: Tensor) -> Tensor:
+    """Clipped to [T_MIN, 1], the gradient of the identity: clear air is exactly 1, and none is ever stuck there."""
+    return x + (x.clamp(physics.T_MIN, 1) - x).detach()
 
 
 def _to_pixels(x: Tensor) -> Tensor:
@@ -360,10 +385,7 @@ def _to_pixels(x: Tensor) -> Tensor:
     return blocks.reshape(batch, channels // 16, 4 * height, 4 * width)
 
 
-def _median(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    return torch.maximum(torch.minimum(a, b), torch.minimum(torch.maximum(a, b), c))
-
-
 def _luma(rgb: Tensor) -> Tensor:
     """`[B, 3, H, W]` to `[B, 1, H, W]`, BT.601 weights."""
-    return (rgb * rgb.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    red, green, blue = (rgb[:, k : k + 1] for k in range(3))
+    return torch.add(torch.add(0.299 * red, green, alpha=0.587), blue, alpha=0.114)

@@ -15,7 +15,7 @@ from torch import Tensor
 from rmfd_cli.errors import MachineError, MemoryExhaustedError
 from rmfd_cli.model.align import estimate_flow, luma_for_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.network import Recovered, RecoveryState, Registered, Rmfd, Window
+from rmfd_cli.model.network import Recovered, Registered, Rmfd, State, Window
 from rmfd_cli.model.scene import is_cut
 from rmfd_cli.types import Restore, Rgb
 from rmfd_cli.windows import Window as SceneWindow
@@ -108,10 +108,9 @@ def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterato
     views = (View(_to_tensor(rgb, device), luma_for_flow(rgb)) for rgb in frames)
     back, ahead = model.config.look_back, model.config.look_ahead
     windows = sliding(views, back, ahead, lambda before, after: is_cut(before.luma, after.luma))
-    luma: Tensor | None = None
-    for registered, recovered, begins in _ahead(_recover(_ahead(_register(windows, model, device)), model)):
+    for registered, recovered in _ahead(_recover(_ahead(_register(windows, model, device)), model)):
         with _frame_work(device):
-            restored, luma = model.refine(registered, recovered, None if begins else luma)
+            restored = model.refine(registered, recovered)
             height, width = registered.size
             change = restored.image[0].clamp(0, 1) - registered.frame[0, :, :height, :width]
             residual = cv2.merge(list(change.cpu().numpy()))
@@ -135,12 +134,12 @@ def _register(windows: Iterable[SceneWindow], model: Rmfd, device: torch.device)
         yield registered, begins
 
 
-def _recover(registered_frames: Iterable[tuple[Registered, bool]], model: Rmfd) -> Iterator[tuple[Registered, Recovered, bool]]:
-    state: RecoveryState | None = None
+def _recover(registered_frames: Iterable[tuple[Registered, bool]], model: Rmfd) -> Iterator[tuple[Registered, Recovered]]:
+    state: State | None = None
     for registered, begins in registered_frames:
         with _frame_work(registered.frame.device):
             recovered, state = model.recover(registered, None if begins else state)
-        yield registered, recovered, begins
+        yield registered, recovered
 
 
 @contextmanager

@@ -40,9 +40,9 @@ class Batch(NamedTuple):
     to_following: Tensor
     """`[B, T, H, W, 2]`, estimated on the rainy frames as at inference; zero at the ends of the clip."""
 
-    def from_frame(self, first: int) -> "Batch":
-        """The same clips without their first frames; what is one for the whole clip stays."""
-        return Batch(*(x[:, first:] if x.shape[1] > 1 else x for x in self))
+    def part(self, frames: range) -> "Batch":
+        """Some frames of the same clips; what is one for the whole clip stays."""
+        return Batch(*(x[:, frames.start : frames.stop] if x.shape[1] > 1 else x for x in self))
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -108,8 +108,8 @@ def draw_clip(clips: list[Clip], rng: np.random.Generator, frames: int, crop_px:
 def _put_up_posts(piece: Clip, rng: np.random.Generator) -> Clip:
     """Thin straight things that pass by in front of the scene: lamp posts, railings, wires.
 
-    They look like streaks and move unlike their surroundings, so that alignment misses them; unlike streaks they stay from
-    frame to frame. Without them a network learns to erase every thin bright line that moves.
+    They look like streaks and may move unlike their surroundings, so that alignment misses them; unlike streaks they stay from
+    frame to frame. Without them a network learns to erase every thin bright line.
     """
     frames, height, width, _ = piece.shape
     piece = piece.copy()
@@ -120,7 +120,7 @@ def _put_up_posts(piece: Clip, rng: np.random.Generator) -> Clip:
         direction = np.array([lean, 1.0] if upright else [1.0, lean])
         centre = rng.uniform(0, 1, 2) * (width, height)
         reach = direction * np.exp(rng.uniform(np.log(12), np.log(2 * height)))
-        speed = rng.normal(0, 1, 2) * np.exp(rng.uniform(np.log(0.1), np.log(10)))
+        speed = rng.normal(0, 1, 2) * np.exp(rng.uniform(np.log(0.02), np.log(10)))
         if upright:
             speed[1] *= 0.2
         colour = np.clip(rng.uniform(20, 250) + rng.normal(0, 15, 3), 0, 255).tolist()
@@ -133,13 +133,13 @@ def _put_up_posts(piece: Clip, rng: np.random.Generator) -> Clip:
     return piece
 
 
-def draw_batch(clips: list[Clip], seed: int, step: int, *, size: int, frames: int, crop_px: int) -> Batch:
-    """The batch of one training step; it depends on nothing but its arguments, so that training resumes exactly.
+def draw_batch(clips: list[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Batch:
+    """A batch of training; it depends on nothing but its arguments, so that training resumes exactly.
 
     Args:
         clips: clean clips to draw from.
         seed: of the whole training run.
-        step: number of the step.
+        number: of the batch.
         size: clips per batch.
         frames: frames per clip.
         crop_px: height and width of the pieces.
@@ -147,7 +147,7 @@ def draw_batch(clips: list[Clip], seed: int, step: int, *, size: int, frames: in
     return _stack(
         [
             rain_on(draw_clip(clips, rng, frames, crop_px), rng)
-            for rng in (np.random.default_rng([seed, step, k]) for k in range(size))
+            for rng in (np.random.default_rng([seed, number, k]) for k in range(size))
         ]
     )
 

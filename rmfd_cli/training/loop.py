@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from rmfd_cli.errors import TrainingError
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.checkpoint import export_weights
-from rmfd_cli.model.network import ModelConfig, Rmfd, Window
+from rmfd_cli.model.checkpoint import export_weights, load_model
+from rmfd_cli.model.network import ModelConfig, Rmfd, State, Window
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.data import Batch, Clip, draw_batch, load_clips
 from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
@@ -43,6 +43,7 @@ def train(
     weights: LossWeights | None = None,
     *,
     resume: Path | None = None,
+    init: Path | None = None,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Trains stage 1 and the refinement together.
@@ -53,6 +54,7 @@ def train(
         weights: of the terms of the loss; None for the defaults.
         resume: a checkpoint of an earlier run to go on from; the batches, the schedule and the optimiser continue as if
             the run had never stopped.
+        init: weights to begin with instead of random ones; their architecture takes the place of `config`.
         on_step: called after each step.
 
     Returns:
@@ -60,8 +62,10 @@ def train(
 
     Raises:
         TrainingError: no clips, a checkpoint of another architecture, or a loss that is not a number.
+        WeightsError: `init` holds no weights.
     """
-    config, weights = config or ModelConfig(), weights or LossWeights()
+    beginning = load_model(init) if init else None
+    config, weights = (beginning.config if beginning else config) or ModelConfig(), weights or LossWeights()
     device = torch.device(options.device)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -70,19 +74,23 @@ def train(
 
     torch.manual_seed(options.seed)
     model = Rmfd(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if beginning:
+        model.load_state_dict(beginning.state_dict())
     average = Rmfd(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.load_state_dict(model.state_dict())
     optimizer = torch.optim.AdamW(_parameter_groups(model), lr=options.learning_rate, betas=(0.9, 0.99))
-    first = 0
+    first, state = 0, model.initial_state()
     if resume is not None:
-        first = _load_checkpoint(resume, model, average, optimizer)
+        first, state = _load_checkpoint(resume, model, average, optimizer)
 
     with (out / "log.jsonl").open("a") as log:
-        for step, batch in _batches(clips, options, first):
+        for step, batch in _batches(clips, options, first, device):
             began = time.perf_counter()
             for group in optimizer.param_groups:
                 group["lr"] = _learning_rate(options, step)
-            terms = update(model, optimizer, batch.to(device), options, weights, frames_before(options, step))
+            part = step % options.updates_per_clip
+            frames = range(part * options.clip_frames, (part + 1) * options.clip_frames)
+            terms, state = update(model, optimizer, batch, frames, state if part else None, options, weights)
             loss = sum(terms.values())
             if not math.isfinite(loss):
                 raise TrainingError(
@@ -95,7 +103,7 @@ def train(
             if done % options.validate_every == 0 or done == options.steps:
                 validation = validate(average, held_out, device)
             if done % options.save_every == 0 or done == options.steps:
-                _save_checkpoint(out / "checkpoint.pt", options, weights, model, average, optimizer, done)
+                _save_checkpoint(out / "checkpoint.pt", options, weights, model, average, optimizer, state, done)
             progress = Progress(done, options.steps, loss, time.perf_counter() - began, validation)
             record = {"step": done, "loss": loss, **terms, "seconds": progress.seconds, "validation": validation}
             log.write(json.dumps(record) + "\n")
@@ -106,32 +114,31 @@ def train(
     return target
 
 
-def run_clip(model: Rmfd, batch: Batch, burn_in: int = 0) -> ClipEstimates:
-    """Steps the network through every frame of a batch of clips, from the initial state.
+def run_clip(model: Rmfd, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
+    """Steps the network through frames of a batch of clips.
 
     Args:
         model: on the batch's device.
-        batch: whole clips.
-        burn_in: frames at the start whose estimates are left out, and through which no gradient flows.
+        batch: whole clips, since a window reaches beyond the frames asked for.
+        frames: which to restore.
+        state: of the frame before the first one.
+
+    Returns:
+        The estimates for these frames and the state after them.
     """
-    frames = batch.rainy.shape[1]
-    state = model.initial_state()
+    last = batch.rainy.shape[1] - 1
     steps = []
-    for t in range(frames):
+    for t in frames:
         window = Window(
             batch.rainy[:, max(t - 1, 0)],
             batch.rainy[:, t],
-            batch.rainy[:, min(t + 1, frames - 1)],
+            batch.rainy[:, min(t + 1, last)],
             batch.to_previous[:, t],
             batch.to_following[:, t],
         )
-        if t < burn_in:
-            with torch.no_grad():
-                _, state = model.step(window, state)
-            continue
         restored, state = model.step(window, state)
         steps.append(restored)
-    return ClipEstimates.of(steps)
+    return ClipEstimates.of(steps), state
 
 
 def validate(model: Rmfd, batches: list[Batch], device: torch.device) -> dict[str, float]:
@@ -140,37 +147,32 @@ def validate(model: Rmfd, batches: list[Batch], device: torch.device) -> dict[st
     with torch.inference_mode():
         for held_out in batches:
             batch = held_out.to(device)
-            estimates = run_clip(model, batch)
+            estimates, _ = run_clip(model, batch, range(batch.rainy.shape[1]), model.initial_state())
             for name, images in (("input", batch.rainy), ("coarse", estimates.coarse), ("restored", estimates.image)):
                 scores[name].append(float(psnr(images[0].clamp(0, 1), batch.clean[0]).mean()))
     return {name: sum(values) / len(values) for name, values in scores.items()}
 
 
-def frames_before(options: TrainOptions, step: int) -> int:
-    """Frames of burn-in at a step: every other clip begins like a scene, the rest go on like one."""
-    return options.burn_in if step % 2 else 0
+def _batches(clips: list[Clip], options: TrainOptions, first: int, device: torch.device) -> Iterator[tuple[int, Batch]]:
+    """The batch of every step, the next one drawn while the last one is learnt from."""
+    updates = options.updates_per_clip
 
-
-def _batches(clips: list[Clip], options: TrainOptions, first: int) -> Iterator[tuple[int, Batch]]:
-    """Batches by step, the next one drawn while the last one is learnt from."""
-
-    def draw(step: int) -> Batch:
-        return draw_batch(
-            clips,
-            options.seed,
-            step,
-            size=options.batch_size,
-            frames=frames_before(options, step) + options.clip_frames,
-            crop_px=options.crop_px,
-        )
+    def draw(number: int) -> Batch:
+        frames = updates * options.clip_frames
+        size, crop_px = options.batch_size, options.crop_px
+        return draw_batch(clips, options.seed, number, size=size, frames=frames, crop_px=crop_px).to(device)
 
     with ThreadPoolExecutor(1) as drawer:
-        pending = drawer.submit(draw, first)
-        for step in range(first, options.steps):
+        number = first // updates
+        pending = drawer.submit(draw, number)
+        while number * updates < options.steps:
             batch = pending.result()
-            if step + 1 < options.steps:
-                pending = drawer.submit(draw, step + 1)
-            yield step, batch
+            steps = range(max(first, number * updates), min((number + 1) * updates, options.steps))
+            number += 1
+            if number * updates < options.steps:
+                pending = drawer.submit(draw, number)
+            for step in steps:
+                yield step, batch
 
 
 def _validation_batches(clips: list[Clip], options: TrainOptions) -> list[Batch]:
@@ -185,22 +187,36 @@ def update(
     model: Rmfd,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
+    frames: range,
+    state: State | None,
     options: TrainOptions,
     weights: LossWeights,
-    burn_in: int = 0,
-) -> dict[str, float]:
-    """One step of gradient descent on one batch, its first `burn_in` frames left out; returns the loss's terms before it."""
+) -> tuple[dict[str, float], State | None]:
+    """One step of gradient descent on some frames of a batch.
+
+    Args:
+        model: on the batch's device.
+        optimizer: of the model's parameters.
+        batch: whole clips.
+        frames: the ones to learn from.
+        state: of the frame before them; no gradient flows into it.
+        options: for precision and clipping.
+        weights: of the loss.
+
+    Returns:
+        The loss's terms before the step, and the state after the last frame, free of gradients.
+    """
     kind = batch.rainy.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=options.mixed_precision):
-        estimates = run_clip(model, batch, burn_in)
-    batch = batch.from_frame(burn_in)
-    terms = losses(ClipEstimates(*(x.float() for x in estimates)), batch, weights)
+        estimates, state = run_clip(model, batch, frames, state)
+    terms = losses(ClipEstimates(*(x.float() for x in estimates)), batch.part(frames), weights)
     total: Tensor = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(total)
     nn.utils.clip_grad_norm_(model.parameters(), options.gradient_norm)
     optimizer.step()
-    return {name: float(value.detach()) for name, value in terms.items()}
+    after = None if state is None else State(*(x.detach() for x in state))
+    return {name: float(value.detach()) for name, value in terms.items()}, after
 
 
 def _learning_rate(options: TrainOptions, step: int) -> float:
@@ -231,6 +247,7 @@ def _save_checkpoint(
     model: Rmfd,
     average: Rmfd,
     optimizer: torch.optim.Optimizer,
+    state: State | None,
     step: int,
 ) -> None:
     checkpoint = {
@@ -238,6 +255,7 @@ def _save_checkpoint(
         "model": model.state_dict(),
         "average": average.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "state": None if state is None else tuple(state),
         "step": step,
     }
     partial = path.with_suffix(".partial")
@@ -245,8 +263,8 @@ def _save_checkpoint(
     partial.replace(path)
 
 
-def _load_checkpoint(path: Path, model: Rmfd, average: Rmfd, optimizer: torch.optim.Optimizer) -> int:
-    """Fills model, average and optimiser; returns the number of steps done."""
+def _load_checkpoint(path: Path, model: Rmfd, average: Rmfd, optimizer: torch.optim.Optimizer) -> tuple[int, State | None]:
+    """Fills model, average and optimiser; returns the number of steps done and the state after the last one."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         if checkpoint["config"]["model"] != asdict(model.config):
@@ -254,7 +272,9 @@ def _load_checkpoint(path: Path, model: Rmfd, average: Rmfd, optimizer: torch.op
         model.load_state_dict(checkpoint["model"])
         average.load_state_dict(checkpoint["average"])
         optimizer.load_state_dict(checkpoint["optimizer"])
-        return int(checkpoint["step"])
+        device = next(model.parameters()).device
+        state = checkpoint["state"] and State(*(x.to(device) for x in checkpoint["state"]))
+        return int(checkpoint["step"]), state
     except TrainingError:
         raise
     except Exception as error:

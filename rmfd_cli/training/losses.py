@@ -25,8 +25,9 @@ class LossWeights:
     hazy: float = 0.5
     """Charbonnier on H: streaks and drops gone before the veil is touched."""
     transmission: float = 0.1
+    """Squared error on T: most clips are clear, and under an absolute error T = 1 everywhere is where learning stops."""
     airlight: float = 0.1
-    """L1 on T, and on A where there is a veil to see it by."""
+    """L1 on A where there is a veil to see it by."""
     flow: float = 0.2
     """L1 on U."""
     change: float = 0.2
@@ -58,7 +59,7 @@ def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict
         "structure": 1 - ssim(estimates.image.flatten(0, 1), batch.clean.flatten(0, 1)).mean(),
         "coarse": charbonnier((estimates.coarse - batch.clean) * share),
         "hazy": charbonnier((estimates.hazy - batch.hazy) * share),
-        "transmission": ((estimates.transmission - batch.transmission) * share).abs().mean(),
+        "transmission": (estimates.transmission - batch.transmission).square().mean(),
         "airlight": ((estimates.airlight - batch.airlight).abs() * veiled).mean(),
         "flow": (estimates.flow - batch.flow).abs().mean(),
         "change": charbonnier((estimates.image.diff(dim=1) - batch.clean.diff(dim=1)) * share),

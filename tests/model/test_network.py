@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rmfd_cli.model.network import ModelConfig, Rmfd, State, Window
 from rmfd_cli.model.streaming import restore
+from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows
 
 
@@ -41,7 +42,7 @@ def windows(frames: list[np.ndarray]) -> list[Window]:
     ]
 
 
-def run(model: Rmfd, steps: list[Window], state: State) -> tuple[list[torch.Tensor], State]:
+def run(model: Rmfd, steps: list[Window], state: State | None) -> tuple[list[torch.Tensor], State | None]:
     images = []
     for window in steps:
         restored, state = model.step(window, state)
@@ -129,6 +130,18 @@ def test_small_costs_at_most_two_gmac_per_vga_frame(model):
     with FlopCounterMode(display=False) as counter:
         model.step(Window(frame, frame, frame, flow, flow), model.initial_state())
     assert 1e9 < counter.get_total_flops() / 2 < 2e9
+
+
+def test_transmission_stays_in_range_and_is_never_stuck_there(model):
+    """Far outside its range, too, a gradient says where to go: clear air is at one end of it."""
+    wild = copy.deepcopy(model).requires_grad_(True)
+    window = windows(clip(3))[1]
+    for bias, end in ((30.0, T_MIN), (-30.0, 1.0)):
+        torch.nn.init.constant_(wild.recovery.veil.bias, bias)
+        restored, _ = wild.step(window, wild.initial_state())
+        assert restored.transmission.detach().allclose(torch.tensor(end), atol=1e-4)
+        (gradient,) = torch.autograd.grad(restored.transmission.mean(), wild.recovery.veil.bias)
+        assert gradient[0] < -0.5
 
 
 def test_a_memory_that_no_frame_bears_out_is_bounded(model):

@@ -13,7 +13,7 @@ from rmfd_cli.model.network import ModelConfig, Rmfd
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.data import Batch, draw_batch, draw_clip, load_clips
 from rmfd_cli.training.loop import run_clip, train, update
-from rmfd_cli.training.losses import LossWeights, losses
+from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
 from tests import media
 
 TINY = ModelConfig(width=8, deep_width=12, hidden=4, deep_blocks=1, refine_blocks=1)
@@ -40,7 +40,7 @@ def options(folder, out, **changes) -> TrainOptions:
         steps=6,
         batch_size=2,
         clip_frames=3,
-        burn_in=2,
+        updates_per_clip=2,
         crop_px=32,
         warmup_steps=2,
         save_every=3,
@@ -48,6 +48,10 @@ def options(folder, out, **changes) -> TrainOptions:
         validation_clips=2,
     )
     return dataclasses.replace(small, **changes)
+
+
+def run_whole(model: Rmfd, batch: Batch) -> ClipEstimates:
+    return run_clip(model, batch, range(batch.rainy.shape[1]), model.initial_state())[0]
 
 
 def test_clips_are_found_and_decoded(clips):
@@ -91,27 +95,42 @@ def test_pieces_are_mirrored_sideways_but_never_upside_down():
 def test_every_parameter_gets_a_gradient(clips):
     torch.manual_seed(0)
     model = Rmfd(TINY)
-    # The refinement's last layer starts at zero, which for one step holds back what lies before it.
-    torch.nn.init.normal_(model.refinement.out.weight, std=0.01)
+    # The last layers of two branches start at zero, which for one step holds back what lies before them.
+    for last in (model.refinement.out, model.recovery.lift):
+        torch.nn.init.normal_(last.weight, std=0.01)
     batch = draw_batch(clips, 5, 1, size=3, frames=4, crop_px=48)
-    torch.stack(list(losses(run_clip(model, batch), batch, LossWeights()).values())).sum().backward()
+    torch.stack(list(losses(run_whole(model, batch), batch, LossWeights()).values())).sum().backward()
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
 
 
-def test_burn_in_leaves_out_the_first_frames_and_nothing_else(clips):
+def test_a_clip_in_parts_gives_what_it_gives_whole(clips):
     model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=5, crop_px=32)
-    whole, late = run_clip(model, batch), run_clip(model, batch, burn_in=2)
-    for name, all_frames, last_frames in zip(whole._fields, whole, late, strict=True):
-        torch.testing.assert_close(all_frames[:, 2:], last_frames, msg=name)
-    rest = batch.from_frame(2)
-    assert torch.equal(rest.clean, batch.clean[:, 2:])
-    assert torch.equal(rest.airlight, batch.airlight)
+    whole = run_whole(model, batch)
+    first, state = run_clip(model, batch, range(2), model.initial_state())
+    second, _ = run_clip(model, batch, range(2, 5), state)
+    for name, all_frames, early, late in zip(whole._fields, whole, first, second, strict=True):
+        assert torch.equal(all_frames, torch.cat([early, late], 1)), name
+    part = batch.part(range(2, 5))
+    assert torch.equal(part.clean, batch.clean[:, 2:])
+    assert torch.equal(part.airlight, batch.airlight)
+
+
+def test_an_update_hands_on_a_state_without_gradients(clips, folder, tmp_path):
+    model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=4, crop_px=32)
+    optimizer = torch.optim.AdamW(model.parameters())
+    wanted = options(folder, tmp_path)
+    _, state = update(model, optimizer, batch, range(2), None, wanted, LossWeights())
+    assert state is not None
+    assert not any(x.requires_grad for x in state)
+    with_past, _ = update(model, optimizer, batch, range(2, 4), state, wanted, LossWeights())
+    without, _ = update(model, optimizer, batch, range(2, 4), None, wanted, LossWeights())
+    assert with_past["hazy"] != without["hazy"]
 
 
 def test_a_perfect_estimate_costs_only_the_smoothing_of_the_error(clips):
     batch = draw_batch(clips, 5, 2, size=2, frames=3, crop_px=32)
-    perfect = run_clip(Rmfd(TINY), batch)._replace(
+    perfect = run_whole(Rmfd(TINY), batch)._replace(
         image=batch.clean,
         coarse=batch.clean,
         hazy=batch.hazy,
@@ -129,11 +148,15 @@ def test_the_loss_of_one_batch_falls(folder, tmp_path):
     model = Rmfd(TINY)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     batch = draw_batch([texture], 11, 0, size=2, frames=3, crop_px=48)
-    totals = [sum(update(model, optimizer, batch, options(folder, tmp_path), LossWeights()).values()) for _ in range(60)]
+    totals = [
+        sum(update(model, optimizer, batch, range(3), None, options(folder, tmp_path), LossWeights())[0].values())
+        for _ in range(60)
+    ]
     assert totals[-1] < 0.85 * totals[0]
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(folder, tmp_path):
+    """Also when it was killed in the middle of a clip: the checkpoint of step 3 lies between two updates on one."""
     whole = train(options(folder, tmp_path / "whole"), TINY)
 
     class KilledError(Exception):
@@ -148,6 +171,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(folder, tmp_path):
     resumed = train(options(folder, tmp_path / "parts"), TINY, resume=tmp_path / "parts" / "checkpoint.pt")
     for (name, a), b in zip(load_model(whole).state_dict().items(), load_model(resumed).state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_a_run_can_begin_with_given_weights(folder, tmp_path):
+    first = train(options(folder, tmp_path / "first"), TINY)
+    still = options(folder, tmp_path / "second", steps=1, learning_rate=1e-12)
+    second = load_model(train(still, init=first)).state_dict()
+    for name, value in load_model(first).state_dict().items():
+        torch.testing.assert_close(second[name], value, atol=1e-6, rtol=0)
 
 
 def test_the_log_has_a_line_per_step_and_the_validation_s_scores(folder, tmp_path):
