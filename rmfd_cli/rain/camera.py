@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.rain.weather import Camera
+from rmfd_cli.rain.elements import Camera
 
 # The example luminance and chrominance tables of ITU-T T.81 (JPEG), Annex K.
 _LUMA_TABLE = (
@@ -28,6 +28,7 @@ _CHROMA_TABLE = (
     *((99,) * 8 for _ in range(4)),
 )
 _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+_TO_RGB = torch.linalg.inv(torch.tensor(_TO_YCC, dtype=torch.float64)).tolist()
 
 
 def photograph(camera: Camera, rainy: Tensor, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -38,9 +39,9 @@ def photograph(camera: Camera, rainy: Tensor, clean: Tensor, generator: torch.Ge
 
     Args:
         camera: what the camera does.
-        rainy: `[T, 3, H, W]`.
-        clean: `[T, 3, H, W]`.
-        generator: source of randomness, on the clip's device.
+        rainy: `[3, H, W]`, one frame.
+        clean: `[3, H, W]`.
+        generator: source of this frame's grain, on the clip's device.
 
     Returns:
         The two pictures, clipped to [0, 1].
@@ -54,7 +55,7 @@ def photograph(camera: Camera, rainy: Tensor, clean: Tensor, generator: torch.Ge
         rainy, clean = rainy + noise, clean + noise
     rainy, clean = rainy.clamp(0, 1), clean.clamp(0, 1)
     if camera.jpeg_quality < 100:
-        rainy = compress(rainy, camera.jpeg_quality)
+        rainy = compress(rainy[None], camera.jpeg_quality)[0]
     return rainy, clean
 
 
@@ -68,12 +69,13 @@ def compress(image: Tensor, quality: int) -> Tensor:
     *_, height, width = image.shape
     scale = 50 / quality if quality < 50 else 2 - quality / 50
     to_ycc = torch.tensor(_TO_YCC, device=image.device)
+    to_rgb = torch.tensor(_TO_RGB, device=image.device)
     padded = F.pad(image, (0, -width % 16, 0, -height % 16), mode="replicate")
     ycc = torch.einsum("ij,njhw->nihw", to_ycc, padded) * 255
     luma = _quantise(ycc[:, :1] - 128, _LUMA_TABLE, scale) + 128
     chroma = _quantise(F.avg_pool2d(ycc[:, 1:], 2), _CHROMA_TABLE, scale)
     chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear")
-    rgb = torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_ycc), torch.cat([luma, chroma], 1)) / 255
+    rgb = torch.einsum("ij,njhw->nihw", to_rgb, torch.cat([luma, chroma], 1)) / 255
     return rgb[..., :height, :width].clamp(0, 1)
 
 
@@ -96,7 +98,9 @@ def _cosine_basis() -> Tensor:
 
 
 def _unsharp(image: Tensor, strength: float) -> Tensor:
-    kernel = torch.tensor([0.25, 0.5, 0.25], device=image.device)
-    kernel = (kernel[:, None] * kernel[None, :]).expand(3, 1, 3, 3)
-    blurred = F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
-    return image + strength * (image - blurred)
+    """Adds `strength` times what a binomial blur, (1, 2, 1)/4 both ways, takes away."""
+    padded = F.pad(image[None], (1, 1, 1, 1), mode="replicate")[0]
+    for _ in range(2):
+        padded = padded[:, :-1] + padded[:, 1:]
+        padded = padded[:, :, :-1] + padded[:, :, 1:]
+    return image * (1 + strength) - padded * (strength / 16)

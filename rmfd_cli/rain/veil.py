@@ -1,59 +1,66 @@
 """The veil of distant rain: transmission over the scene's depth, and its flicker."""
 
+import math
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.rain.weather import Veil
+from rmfd_cli.physics import T_MIN
+from rmfd_cli.rain.depth import DepthPrior, relative_depth
+from rmfd_cli.rain.elements import Veil
+from rmfd_cli.rain.fields import SmoothField, draw_field, field_at
+
+THICKEST = -math.log(T_MIN)
+"""Optical depth that the veil keeps to, so that the layers can always be inverted; farther things have become airlight."""
+SHEETS = 0.15
+"""Standard deviation of the veil's thickness as sheets of rain pass."""
 
 
-def draw_veil(veil: Veil, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Transmission, airlight and accumulation flow over a clip.
+@dataclass(frozen=True)
+class VeilFields:
+    """What is random of a veil."""
 
-    Depth is a prior, not a measurement: a plane that recedes upwards, smooth hills and valleys, and brightness of the scene
-    as a cue, in a random mixture. It cannot know a near object from a far one.
+    sheets: SmoothField
+    flicker: SmoothField
+
+
+def draw_veil(frames: int, generator: torch.Generator) -> VeilFields:
+    """Sheets and flicker over a clip."""
+    return VeilFields(draw_field(frames, 3, generator), draw_field(frames, 4, generator, centred=True))
+
+
+def veil_at(
+    veil: Veil, fields: VeilFields, prior: DepthPrior, clean: Tensor, depth_m: Tensor | None, frame: int
+) -> tuple[Tensor, Tensor]:
+    """Transmission T = exp(−β·d), d the depth, and the flow U in one frame.
 
     Args:
         veil: what the veil is like.
-        clean: background `[T, 3, H, W]` in [0, 1].
-        generator: source of randomness, on the clip's device.
+        fields: what is random of it.
+        prior: shape of the scene, for the part of the veil that is not given per metre.
+        clean: background `[3, H, W]`, display-referred.
+        depth_m: `[1, H, W]`; needed where `veil.extinction_per_m` is not 0, and used for the relative depth if given.
+        frame: absolute number.
 
     Returns:
-        transmission `[T, 1, H, W]` in (0, 1], airlight `[1, 3, 1, 1]`, flow `[T, 1, H, W]` of zero mean.
+        transmission `[1, H, W]` in [`T_MIN`, 1], flow `[1, H, W]` of zero mean over the clip, relative to the airlight's mean.
     """
-    frames, _, height, width = clean.shape
-    device = clean.device
-    airlight = torch.tensor(veil.airlight, device=device).view(1, 3, 1, 1)
-    if veil.optical_depth == 0:
-        one = torch.ones(frames, 1, height, width, device=device)
-        return one, airlight, torch.zeros_like(one)
-    depth = _depth_prior(clean, generator)
-    optical_depth = veil.optical_depth * (1 - veil.relief + veil.relief * depth)
-    sheets = _smooth_noise(frames, height, width, 3, generator)
-    transmission = torch.exp(-optical_depth * (1 + 0.15 * sheets).clamp(min=0.2))
-    flicker = _smooth_noise(frames, height, width, 4, generator)
-    # More veil, more flicker: clear air does not flicker.
-    flow = veil.flow * airlight.mean() * (1 - transmission) * (flicker - flicker.mean())
-    return transmission, airlight, flow
-
-
-def _depth_prior(clean: Tensor, generator: torch.Generator) -> Tensor:
-    """Relative depth `[T, 1, H, W]` ≥ 0 with mean near 1."""
     *_, height, width = clean.shape
-    mix = torch.rand(4, generator=generator, device=clean.device)
-    rows = torch.linspace(1, 0, height, device=clean.device).view(1, 1, height, 1)
-    horizon = 0.3 + 0.5 * mix[3]
-    plane = (0.15 / (horizon + 0.15 - rows).clamp(min=0.08)).clamp(max=1.5)
-    hills = 0.5 + 0.5 * _smooth_noise(1, height, width, 4, generator)
-    light = clean.mean(1, keepdim=True)
-    light = F.interpolate(F.avg_pool2d(light, 4, ceil_mode=True), size=(height, width), mode="bilinear")
-    depth = mix[0] * plane + mix[1] * hills + 1.5 * mix[2] * light
-    return depth / depth.mean().clamp(min=1e-3)
-
-
-def _smooth_noise(frames: int, height: int, width: int, cells: int, generator: torch.Generator) -> Tensor:
-    """`[T, 1, H, W]`, smooth in space and time, about unit amplitude."""
-    moments = max(2, frames // 3 + 1)
-    grid = torch.randn(1, 1, moments, cells, cells + 1, generator=generator, device=generator.device)
-    smooth = F.interpolate(grid, size=(frames, height, width), mode="trilinear", align_corners=True)
-    return smooth[0, 0].unsqueeze(1)
+    if veil.optical_depth == 0 and veil.extinction_per_m == 0:
+        return torch.ones(1, height, width, device=clean.device), torch.zeros(1, height, width, device=clean.device)
+    thickness = torch.zeros(1, height, width, device=clean.device)
+    if veil.optical_depth > 0:
+        relative = torch.ones_like(thickness)
+        if veil.relief > 0:
+            relative = F.interpolate(relative_depth(prior, clean)[None], size=(height, width), mode="bilinear")[0]
+        thickness = veil.optical_depth * (1 - veil.relief + veil.relief * relative)
+    if veil.extinction_per_m > 0 and depth_m is not None:
+        thickness = thickness + veil.extinction_per_m * depth_m
+    sheets = (1 + SHEETS * field_at(fields.sheets, frame, height, width)).clamp(min=0.2)
+    transmission = torch.exp(-(thickness * sheets).clamp(max=THICKEST))
+    if veil.flow == 0:
+        return transmission, torch.zeros_like(transmission)
+    # More veil, more flicker: clear air does not flicker.
+    return transmission, veil.flow * (1 - transmission) * field_at(fields.flicker, frame, height, width)

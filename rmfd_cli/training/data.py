@@ -13,8 +13,10 @@ from torch import Tensor
 from rmfd_cli import physics
 from rmfd_cli.errors import RmfdError, TrainingError
 from rmfd_cli.model.align import estimate_flow, luma_for_flow
+from rmfd_cli.rain.elements import Coder
 from rmfd_cli.rain.render import render
 from rmfd_cli.rain.weather import sample_weather
+from rmfd_cli.video.codec import recompress
 from rmfd_cli.video.reader import VideoReader
 
 Clip: TypeAlias = NDArray[np.uint8]
@@ -157,9 +159,18 @@ def rain_on(clean: Tensor, rng: np.random.Generator) -> Batch:
     weather = sample_weather(rng)
     generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
     rainy, target, layers = render(clean, weather, generator)
+    if weather.camera.coder is not None:
+        rainy = _coded(rainy, weather.camera.coder)
     hazy = physics.add_veil(target, layers.transmission, layers.airlight, layers.flow)
     to_previous, to_following = clip_flows(rainy)
     return Batch(rainy, target, hazy, layers.transmission, layers.airlight, layers.flow, to_previous, to_following)
+
+
+def _coded(rainy: Tensor, coder: Coder) -> Tensor:
+    """A clip `[T, 3, H, W]` as it comes out of the camera's coder."""
+    pictures = (rainy * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    coded = np.stack(list(recompress(iter(pictures), coder.codec, coder.crf, frame_rate=30)))
+    return (torch.from_numpy(coded).permute(0, 3, 1, 2).float() / 255).contiguous().to(rainy.device)
 
 
 def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,9 @@ from rmfd_cli.errors import TrainingError
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.network import ModelConfig, Rmfd
 from rmfd_cli.options import TrainOptions
-from rmfd_cli.training.data import Batch, draw_batch, draw_clip, load_clips
+from rmfd_cli.rain.elements import Coder
+from rmfd_cli.rain.weather import DRY, PERFECT_CAMERA
+from rmfd_cli.training.data import Batch, draw_batch, draw_clip, load_clips, rain_on
 from rmfd_cli.training.loop import run_clip, train, update
 from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
 from tests import media
@@ -126,6 +128,20 @@ def test_an_update_hands_on_a_state_without_gradients(clips, folder, tmp_path):
     with_past, _ = update(model, optimizer, batch, range(2, 4), state, wanted, LossWeights())
     without, _ = update(model, optimizer, batch, range(2, 4), None, wanted, LossWeights())
     assert with_past["hazy"] != without["hazy"]
+
+
+def test_a_camera_s_coder_leaves_its_mark_on_the_rainy_frames_alone(monkeypatch, clips):
+    def weather(coder):
+        return lambda rng: dataclasses.replace(DRY, camera=dataclasses.replace(PERFECT_CAMERA, coder=coder))
+
+    clean = draw_clip(clips, np.random.default_rng(3), 4, 48)
+    monkeypatch.setattr("rmfd_cli.training.data.sample_weather", weather(None))
+    untouched = rain_on(clean, np.random.default_rng(1))
+    monkeypatch.setattr("rmfd_cli.training.data.sample_weather", weather(Coder("h264", 30)))
+    coded = rain_on(clean, np.random.default_rng(1))
+    assert torch.equal(untouched.rainy, clean)
+    assert torch.equal(coded.clean, clean)
+    assert 0 < (coded.rainy - clean).abs().mean() < 0.1
 
 
 def test_a_perfect_estimate_costs_only_the_smoothing_of_the_error(clips):
