@@ -8,6 +8,7 @@ RmfdError                      1   something failed while processing
 ├── MachineError               4   this machine lacks something: ffmpeg, an encoder, a device
 │   └── WeightsError           4   weights missing, damaged, or of another architecture
 ├── MemoryExhaustedError       5   the device's memory does not hold a frame of this size
+├── PartialFailureError        3   some of many things could not be done; the others are
 └── TrainingError              1   no data, a checkpoint that does not fit, a loss that is not a number
 
 A message says what happened, to which file, and what to do about it, in one line.
@@ -54,6 +55,12 @@ class MemoryExhaustedError(RmfdError):
     """The device's memory does not hold a frame of this size."""
 
     exit_code = 5
+
+
+class PartialFailureError(RmfdError):
+    """Some of many things could not be done, each named before; the others are done."""
+
+    exit_code = 3
 
 
 class TrainingError(RmfdError):

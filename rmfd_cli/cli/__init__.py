@@ -12,6 +12,8 @@ from rmfd_cli import __version__
 from rmfd_cli.cli.derain import EPILOG as DERAIN_EPILOG
 from rmfd_cli.cli.derain import derain as derain_command
 from rmfd_cli.cli.outcome import EXIT_CODES
+from rmfd_cli.cli.synth import EPILOG as SYNTH_EPILOG
+from rmfd_cli.cli.synth import synth as synth_command
 from rmfd_cli.cli.train import EPILOG as TRAIN_EPILOG
 from rmfd_cli.cli.train import train as train_command
 
@@ -42,6 +44,7 @@ def rmfd(
 
 
 app.command("derain", epilog=DERAIN_EPILOG)(derain_command)
+app.command("synth", epilog=SYNTH_EPILOG)(synth_command)
 app.command("train", epilog=TRAIN_EPILOG)(train_command)
 
 

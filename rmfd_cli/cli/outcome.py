@@ -13,6 +13,7 @@ Exit codes:
   0    the output is complete and checked
   1    failed: the source cannot be read, the target cannot be written
   2    options that contradict each other or name what is not there
+  3    of many things to do some failed, named on stderr; the others are complete
   4    this machine lacks something: ffmpeg, an encoder, a device, weights
   5    out of memory
   6    refused: the output exists and --overwrite was not given

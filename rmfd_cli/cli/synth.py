@@ -1,0 +1,223 @@
+"""`rmfd synth`."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
+from rmfd_cli.cli.progress import LINE_SECONDS, clock, rate
+from rmfd_cli.errors import PartialFailureError, RmfdError, UsageError
+from rmfd_cli.synth.request import LAYERS, Format, Layer, SynthRequest
+
+if TYPE_CHECKING:
+    from rmfd_cli.synth.plan import Job
+    from rmfd_cli.synth.run import Progress
+
+PRESETS = ("random", "light", "moderate", "heavy", "violent", "drizzle-veil", "night", "windshield")
+"""As `rmfd_cli.rain.presets` has them; naming them in `--help` must not import the simulator."""
+
+EPILOG = f"""\b
+Formats (CLIP is the clip's path, 0 the variant):
+  video    CLIP/0/rainy.mkv, clean.mkv and layers: lossless FFV1
+  frames   CLIP/0/rainy/00000000.png, clean/ and layers
+  basicsr  Rain/000/00000000.png, GT/000/00000000.png
+  nturain  CLIP-0_Rain/00001.png, CLIP-0_GT/00001.png
+  rainsyn  Rain/CLIP-0/00000000.png, GT/CLIP-0/00000000.png
+Each has a metadata file per variant with all that was sampled, and meta_info.txt.
+
+\b
+Examples:
+  rmfd synth clean/ --preview look.png --preset heavy
+  rmfd synth clean/ -o rainy/ --variants 2
+  rmfd synth clean/ -o rainy/ --preset moderate --rain-rate 12 --wind 4 --frames 100
+  rmfd synth clean/ -o set/ --format basicsr --size 640x360 --seed 7
+The same command again skips what is complete and makes the rest.
+
+{EXIT_CODES}
+A variant is complete or not there at all; one that fails is named at the end and stops no other."""
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) from `640x360`.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
+    if match is None:
+        raise UsageError(f"--size: '{text}' is no size; write WIDTHxHEIGHT, such as 640x360")
+    return int(match[1]), int(match[2])
+
+
+def parse_layers(text: str) -> tuple[Layer, ...]:
+    """Layers from `streaks,flow`, `all` or `none`, in the order of `LAYERS`.
+
+    Raises:
+        UsageError: One of them is not known.
+    """
+    words = {word.strip() for word in text.split(",") if word.strip()}
+    wanted = set(LAYERS) if words == {"all"} else set() if words == {"none"} else words
+    if unknown := wanted - set(LAYERS):
+        raise UsageError(f"--layers: {', '.join(sorted(unknown))} is none; there are {', '.join(LAYERS)}, or all, or none")
+    return tuple(layer for layer in LAYERS if layer in wanted)
+
+
+def synth(
+    clean_dir: Annotated[Path, typer.Argument(metavar="CLEAN_DIR", help="Folder of clean videos and numbered frames.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the data set.")] = None,
+    preset: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(PRESETS)}.")] = SynthRequest.preset,
+    rain_rate: Annotated[float | None, typer.Option(metavar="MM_H", help="Rain in mm/h. [default: the preset's]")] = None,
+    visibility: Annotated[
+        float | None, typer.Option(metavar="M", help="How far one sees, in metres. [default: likewise]")
+    ] = None,
+    wind: Annotated[float | None, typer.Option(metavar="M_S", help="Wind to the right, in m/s. [default: likewise]")] = None,
+    exposure: Annotated[float | None, typer.Option(metavar="S", help="Exposure time in seconds. [default: likewise]")] = None,
+    variants: Annotated[int, typer.Option(help="How many times each clip is rained on.")] = SynthRequest.variants,
+    frames: Annotated[int | None, typer.Option(help="Only the first so many of each clip. [default: all]")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Scale to cover this, and crop about the centre. [default: as it is]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random: the same seed makes the same bytes.")] = SynthRequest.seed,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help=f"What to store besides: {', '.join(LAYERS)}; all; none. [default: all for video and frames, else none]",
+        ),
+    ] = None,
+    layout: Annotated[Format, typer.Option("--format", help="How files are stored; see below.")] = SynthRequest.format,
+    depth_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Depth maps: CLIP.png, CLIP.npy or CLIP/*. [default: a guess]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes to render with. [default: one per core]")] = None,
+    preview: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Only write one picture of clean, layers and rainy of 3 clips.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be made.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was made with other options.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Make a paired rainy data set from clean video, with the layers of the rain model as ground truth."""
+    with errors_as_lines("complete variants are kept, the same command goes on with the rest"):
+        request = SynthRequest(
+            preset=preset,
+            rain_rate_mm_h=rain_rate,
+            visibility_m=visibility,
+            wind_m_s=wind,
+            exposure_s=exposure,
+            variants=variants,
+            frames=frames,
+            size_px=None if size is None else parse_size(size),
+            seed=seed,
+            layers=None if layers is None else parse_layers(layers),
+            format=layout,
+            depth_dir=None if depth_dir is None else str(depth_dir),
+        )
+        if preview is not None:
+            _preview(clean_dir, request, preview, quiet)
+        elif dry_run:
+            _print_plan(clean_dir, request)
+        elif output is None:
+            raise UsageError("--output is missing; name the folder of the data set, or ask for --preview or --dry-run")
+        else:
+            _synth(clean_dir, output, request, workers or _cores(), overwrite, quiet)
+
+
+def _synth(clean_dir: Path, out: Path, request: SynthRequest, workers: int, overwrite: bool, quiet: bool) -> None:
+    from rmfd_cli.synth.run import synthesize
+
+    with _progress(quiet) as on_progress:
+        report = synthesize(clean_dir, out, request, workers=workers, overwrite=overwrite, on_progress=on_progress)
+    for failure in report.failures:
+        typer.echo(f"rmfd: failed: {' '.join(failure.split())}", err=True)
+    failed = len(report.failures)
+    total = report.made + report.skipped + failed
+    if failed == total:
+        raise RmfdError(f"{out}: nothing was made; {failed} of {total} variants failed")
+    if failed:
+        raise PartialFailureError(f"{out}: {failed} of {total} variants failed, the others are complete")
+    if not quiet:
+        speed = f", {report.frames} frames in {report.seconds:.1f} s" if report.made else ""
+        typer.echo(f"{out}: {report.made} variants made, {report.skipped} were complete{speed}", err=True)
+
+
+def _preview(clean_dir: Path, request: SynthRequest, path: Path, quiet: bool) -> None:
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--preview is {path}; name a .png file")
+    from rmfd_cli.synth.preview import write_preview
+    from rmfd_cli.synth.run import make_plan
+
+    for failure in write_preview(make_plan(clean_dir, request), path):
+        typer.echo(f"rmfd: warning: {failure}", err=True)
+    if not quiet:
+        typer.echo(f"{path}", err=True)
+
+
+def _print_plan(clean_dir: Path, request: SynthRequest) -> None:
+    from rmfd_cli.synth.layouts import place
+    from rmfd_cli.synth.run import make_plan
+    from rmfd_cli.synth.variant import stored_streams
+
+    def line(job: "Job") -> str:
+        where = place(job, stored_streams(job), request.format)
+        return f"{job.source}\t{where.name}\t{request.preset}\tseed {job.seed}"
+
+    jobs = make_plan(clean_dir, request)
+    for job in jobs:
+        typer.echo(line(job))
+    typer.echo(f"{len(jobs)} variants, each: {', '.join(stored_streams(jobs[0]))}", err=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _progress(quiet: bool) -> "Iterator[Callable[[Progress], None] | None]":
+    """How far it is: a bar where stderr is a terminal, else a plain line now and then."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        with _bar() as update:
+            yield update
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _bar() -> "Iterator[Callable[[Progress], None]]":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("variants"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} fps"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("synth", total=None, rate=0.0)
+        yield lambda now: bar.update(task, completed=now.done, total=now.jobs, rate=rate(now.frames, now.seconds))
+
+
+def _lines() -> "Callable[[Progress], None]":
+    due = LINE_SECONDS
+
+    def update(now: "Progress") -> None:
+        nonlocal due
+        if now.seconds < due:
+            return
+        due = now.seconds + LINE_SECONDS
+        left = f", {clock(now.seconds / now.done * (now.jobs - now.done))} left" if now.done else ""
+        speed = f"{rate(now.frames, now.seconds):.1f} fps"
+        typer.echo(f"variant {now.done} of {now.jobs}, {now.frames} frames, {speed}{left}", err=True)
+
+    return update

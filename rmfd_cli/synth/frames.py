@@ -1,0 +1,153 @@
+"""The pictures of a clean clip: upright 8-bit RGB, one at a time, scaled and cropped as asked."""
+
+import hashlib
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rmfd_cli.errors import InputError
+from rmfd_cli.synth.request import LEAST_SIZE_PX
+from rmfd_cli.synth.sources import Clip
+from rmfd_cli.video.colour import rotate_upright
+from rmfd_cli.video.images import read_rgb
+from rmfd_cli.video.reader import VideoReader
+
+DEFAULT_FRAME_RATE = Fraction(30)
+"""Of folders of frames, and of videos that do not say."""
+
+
+class Survey(NamedTuple):
+    """What has to be known of a clip before it can rain."""
+
+    frames: int
+    size_px: tuple[int, int]
+    """(width, height) after scaling and cropping."""
+    frame_rate: Fraction
+
+
+def survey(clip: Clip, frames: int | None, size_px: tuple[int, int] | None) -> Survey:
+    """Decode a clip once, as far as it is wanted: headers may promise what the file does not hold.
+
+    Args:
+        clip: The clip.
+        frames: How many frames are wanted; None for all.
+        size_px: The size that is wanted; None for its own.
+
+    Raises:
+        InputError: It cannot be read, is damaged, is shorter than `frames`, or smaller than 16 pixels.
+    """
+    count, size = 0, (0, 0)
+    for picture in islice(read_pictures(clip, size_px), frames):
+        size = (picture.shape[1], picture.shape[0])
+        count += 1
+    if frames is not None and count < frames:
+        raise InputError(f"{clip.path}: has {count} frames, --frames asks for {frames}; take it out or ask for fewer")
+    if min(size) < LEAST_SIZE_PX:
+        raise InputError(f"{clip.path}: is {size[0]}x{size[1]} pixels, less than {LEAST_SIZE_PX}; give --size or take it out")
+    return Survey(count, size, frame_rate(clip))
+
+
+def frame_rate(clip: Clip) -> Fraction:
+    """Frames per second as a video's header says, else `DEFAULT_FRAME_RATE`."""
+    if clip.frames:
+        return DEFAULT_FRAME_RATE
+    with VideoReader(clip.path) as video:
+        return video.info.frame_rate or DEFAULT_FRAME_RATE
+
+
+def read_pictures(clip: Clip, size_px: tuple[int, int] | None) -> Iterator[NDArray[np.uint8]]:
+    """Every picture of a clip, uint8 RGB `[H, W, 3]`.
+
+    Deeper pictures are rounded to 8 bits before anything else happens to them, so that what is stored is exactly what it
+    rained on.
+
+    Raises:
+        InputError: It cannot be read, is damaged, or its pictures differ in size.
+    """
+    first: tuple[int, ...] | None = None
+    for picture in _decode(clip):
+        first = first or picture.shape
+        if picture.shape != first:
+            raise InputError(
+                f"{clip.path}: the pictures change from {first[1]}x{first[0]} to {picture.shape[1]}x{picture.shape[0]}; "
+                "sort them into clips of one size"
+            )
+        yield fit(_to_8_bits(picture), size_px) if size_px else _to_8_bits(picture)
+
+
+def fit(picture: NDArray[Any], size_px: tuple[int, int], interpolation: int | None = None) -> NDArray[Any]:
+    """Scale a picture until it just covers a size, then cut off what stands out, the same on opposite sides.
+
+    Args:
+        picture: `[H, W, ...]`.
+        size_px: (width, height).
+        interpolation: of OpenCV; None for areas when shrinking, cubic when enlarging.
+    """
+    (height, width), (new_width, new_height) = picture.shape[:2], size_px
+    factor = max(new_width / width, new_height / height)
+    scaled = (max(new_width, round(width * factor)), max(new_height, round(height * factor)))
+    if scaled != (width, height):
+        method = interpolation if interpolation is not None else (cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+        picture = cv2.resize(picture, scaled, interpolation=method)
+    left, top = (scaled[0] - new_width) // 2, (scaled[1] - new_height) // 2
+    return np.ascontiguousarray(picture[top : top + new_height, left : left + new_width])
+
+
+def fingerprint(clip: Clip) -> str:
+    """SHA-256 of a video's bytes; of a folder of frames, of their names and the SHA-256 of each.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        if not clip.frames:
+            return file_sha256(clip.path)
+        lines = (f"{path.name} {file_sha256(path)}\n" for path in clip.frames)
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    except OSError as error:
+        raise InputError(f"{clip.path}: cannot be read ({error.strerror}); check the name and the disk") from None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def size_bytes(clip: Clip) -> int:
+    """Bytes of all its files together.
+
+    Raises:
+        InputError: It is not there any more.
+    """
+    try:
+        return sum(path.stat().st_size for path in clip.frames or (clip.path,))
+    except OSError as error:
+        raise InputError(f"{clip.path}: cannot be read ({error.strerror}); check the name and the disk") from None
+
+
+def _decode(clip: Clip) -> Iterator[NDArray[Any]]:
+    if clip.frames:
+        for path in clip.frames:
+            yield read_rgb(path)
+        return
+    with VideoReader(clip.path) as video:
+        for frame in video:
+            yield rotate_upright(frame.rgb, video.info.rotation_degrees)
+        if video.damage:
+            raise InputError(f"{clip.path}: is damaged: {video.damage}; mend it or take it out")
+
+
+def _to_8_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    if picture.dtype == np.uint8:
+        return np.ascontiguousarray(picture)
+    return ((picture.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)

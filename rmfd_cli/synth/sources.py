@@ -1,0 +1,102 @@
+"""Where clean clips come from: videos and numbered frames below a folder."""
+
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from rmfd_cli.errors import InputError
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".y4m"}
+)
+FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clean clip."""
+
+    name: str
+    """Its place below the folder of clips, with `/` and without a video's suffix: `town/street`."""
+    path: Path
+    """The video, or the folder of frames."""
+    frames: tuple[Path, ...] = ()
+    """The frames in order; empty for a video."""
+
+
+def find_clips(clean_dir: Path) -> list[Clip]:
+    """Every clip at any depth below a folder, in natural order (`a2` before `a10`).
+
+    A clip is a video, or the pictures of one folder whose names end in a number and are alike before it; where a folder
+    holds several such rows of pictures, each is a clip of its own. Hidden files and folders are left out, links are
+    followed.
+
+    Args:
+        clean_dir: The folder.
+
+    Raises:
+        InputError: There is no such folder, or no clip below it, or two clips would get the same name.
+    """
+    if not clean_dir.is_dir():
+        what = "is a file; name the folder that holds it" if clean_dir.exists() else "no such folder; check the name"
+        raise InputError(f"{clean_dir}: {what}")
+    clips = []
+    for folder, names in _walk(clean_dir):
+        paths = [folder / name for name in sorted(names, key=natural)]
+        clips += [
+            Clip(path.relative_to(clean_dir).with_suffix("").as_posix(), path)
+            for path in paths
+            if path.suffix.lower() in VIDEO_SUFFIXES
+        ]
+        rows = frame_rows(paths)
+        own_name = "" if folder == clean_dir else folder.relative_to(clean_dir).as_posix()
+        for prefix, frames in rows.items():
+            name = own_name if len(rows) == 1 else f"{own_name}/{prefix.rstrip('-_. ')}".strip("/")
+            clips.append(Clip(name or clean_dir.absolute().name, folder, frames))
+    if not clips:
+        raise InputError(f"{clean_dir}: holds no video and no folder of numbered frames; name a folder of clean clips")
+    clips.sort(key=lambda clip: natural(clip.name))
+    for one, other in pairwise(clips):
+        if one.name == other.name:
+            raise InputError(f"{one.path} and {other.path}: both would be called {one.name}; rename one of them")
+    return clips
+
+
+def frame_rows(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
+    """Pictures with numbered names, by what stands before the number; a single picture is no row.
+
+    Args:
+        paths: Files of one folder, in natural order.
+    """
+    rows: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        match = re.fullmatch(r"(.*?)\d+", path.stem)
+        if match and path.suffix.lower() in FRAME_SUFFIXES:
+            rows[match[1]].append(path)
+    return {prefix: tuple(row) for prefix, row in rows.items() if len(row) > 1}
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts numbers in text by their value, and text that differs in nothing else by its spelling."""
+    parts = re.split(r"(\d+)", text)
+    return (*((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts), (2, 0, text))
+
+
+def _walk(top: Path) -> list[tuple[Path, list[str]]]:
+    found, seen = [], set()
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); make the folder readable")
+
+    for folder, folders, names in os.walk(top, followlinks=True, onerror=fail):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found.append((Path(folder), [name for name in names if not name.startswith(".")]))
+    return found

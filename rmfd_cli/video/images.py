@@ -1,0 +1,76 @@
+"""Single pictures as files: any common format in, PNG out."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rmfd_cli.errors import InputError, OutputError
+from rmfd_cli.types import Rgb
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+_PNG_LEVEL = 3
+"""Of zlib: 9 saves some 3 % more and takes several times as long."""
+
+
+def read_rgb(path: Path) -> Rgb:
+    """A picture as RGB, turned as its EXIF orientation says, without any transparency.
+
+    Args:
+        path: PNG, JPEG, BMP, TIFF, WebP or PPM.
+
+    Returns:
+        `[H, W, 3]`, uint8, or uint16 where the file is deeper.
+
+    Raises:
+        InputError: It cannot be read as a picture.
+    """
+    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path}: has {image.dtype} samples; give 8 or 16 bits per channel")
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def read_grey16(path: Path) -> NDArray[np.uint16]:
+    """A one-channel picture of 16 bits, e.g. a depth map.
+
+    Raises:
+        InputError: It cannot be read, or is something else.
+    """
+    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    if image.dtype != np.uint16 or image.ndim != 2:
+        raise InputError(f"{path}: is not a picture of one channel and 16 bits")
+    return image
+
+
+def write_png(path: Path, picture: NDArray[Any]) -> None:
+    """Write a picture as PNG.
+
+    Args:
+        path: The file.
+        picture: `[H, W, 3]` RGB or `[H, W]` grey, uint8 or uint16.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    bgr = picture[..., ::-1] if picture.ndim == 3 else picture
+    done, data = cv2.imencode(".png", np.ascontiguousarray(bgr), [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
+    if not done:
+        raise OutputError(f"{path}: the picture cannot be stored as PNG")
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _decode(path: Path, flags: int) -> NDArray[Any]:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and the disk") from None
+    image = cv2.imdecode(data, flags) if data.size else None
+    if image is None:
+        raise InputError(f"{path}: is not a picture that can be read; check that it opens elsewhere")
+    return np.asarray(image)

@@ -1,0 +1,206 @@
+"""Whole data sets: the same bytes whoever makes them, complete variants only, and failures that stop nothing."""
+
+import json
+import os
+import signal
+
+import pytest
+from typer.testing import CliRunner
+
+from rmfd_cli.cli import app
+from rmfd_cli.errors import OutputError, OutputExistsError, UsageError
+from rmfd_cli.synth.pool import Ended, work_through
+from rmfd_cli.synth.publish import clear_up, hidden_folder, only_writer, publish
+from rmfd_cli.synth.request import SynthRequest
+from rmfd_cli.synth.run import synthesize
+from rmfd_cli.synth.variant import make_variant
+from tests.synth import clips
+
+REQUEST = SynthRequest(preset="heavy", variants=2, layers=("streaks", "occlusion"))
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clean")
+    clips.video(folder / "b.mkv")
+    clips.video(folder / "town" / "a.mp4", frames=5)
+    clips.frames(folder / "town" / "frames", 3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(clean, tmp_path_factory):
+    """The data set as one worker makes it without interruption."""
+    out = tmp_path_factory.mktemp("out") / "set"
+    report = synthesize(clean, out, REQUEST, workers=1)
+    assert (report.made, report.skipped, report.failures, report.frames) == (6, 0, (), 24)
+    return clips.contents(out)
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """A data set to spoil."""
+    for name, data in whole.items():
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return tmp_path / "set"
+
+
+def test_one_worker_and_two_make_the_same_bytes(clean, whole, tmp_path):
+    seen = []
+    report = synthesize(clean, tmp_path / "out", REQUEST, workers=2, on_progress=seen.append)
+    assert report.made == 6
+    assert clips.contents(tmp_path / "out") == whole
+    assert (seen[-1].done, seen[-1].jobs, seen[-1].frames) == (6, 6, 24)
+
+
+def test_variants_and_seeds_differ(whole):
+    rainy = [data for name, data in whole.items() if name.endswith("rainy.mkv")]
+    assert len(set(rainy)) == len(rainy) == 6
+
+
+def test_the_list_of_clips_is_that_of_basicsr(whole):
+    assert whole["meta_info.txt"].decode().splitlines() == [
+        "b/0 4 (36,48,3)",
+        "b/1 4 (36,48,3)",
+        "town/a/0 5 (36,48,3)",
+        "town/a/1 5 (36,48,3)",
+        "town/frames/0 3 (36,48,3)",
+        "town/frames/1 3 (36,48,3)",
+    ]
+
+
+def test_what_is_done_is_left_alone(clean, copy, whole):
+    (copy / "b/0/rainy.mkv").write_bytes(b"precious")
+    report = synthesize(clean, copy, REQUEST)
+    assert (report.made, report.skipped) == (0, 6)
+    assert (copy / "b/0/rainy.mkv").read_bytes() == b"precious"
+
+
+def test_a_missing_file_is_made_again(clean, copy, whole):
+    (copy / "b/1/rainy.mkv").unlink()
+    report = synthesize(clean, copy, REQUEST)
+    assert (report.made, report.skipped) == (1, 5)
+    assert clips.contents(copy) == whole
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (SynthRequest(preset="light", variants=2, layers=REQUEST.layers), "--preset heavy, not light"),
+        (SynthRequest(preset="heavy", variants=2, layers=REQUEST.layers, seed=2), "--seed 1, not 2"),
+        (SynthRequest(preset="heavy", variants=2, layers=REQUEST.layers, format="rainsyn"), "--format video, not rainsyn"),
+    ],
+)
+def test_other_parameters_in_the_same_place_are_refused_and_nothing_is_touched(clean, copy, whole, other, words):
+    with pytest.raises(OutputExistsError, match=words) as caught:
+        synthesize(clean, copy, other)
+    assert "--overwrite" in str(caught.value)
+    assert clips.contents(copy) == whole
+
+
+def test_another_clip_under_the_same_name_is_refused(whole, copy, tmp_path):
+    clips.video(tmp_path / "clean" / "b.mkv", frames=9)
+    with pytest.raises(OutputExistsError, match=r"another b\.mkv"):
+        synthesize(tmp_path / "clean", copy, REQUEST)
+
+
+def test_overwriting_in_another_layout_leaves_nothing_of_the_old_one(clean, copy):
+    request = SynthRequest(preset="light", format="rainsyn", frames=1)
+    report = synthesize(clean, copy, request, overwrite=True)
+    assert report.made == 3
+    names = set(clips.contents(copy))
+    assert {name for name in names if not name.startswith(("b/1", "town/a/1", "town/frames/1"))} == {
+        "meta_info.txt",
+        *(f"{top}/{clip}-0/00000000.png" for top in ("GT", "Rain") for clip in ("b", "town__a", "town__frames")),
+        *(f"metadata/{clip}-0.json" for clip in ("b", "town__a", "town__frames")),
+    }
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_rmfd_has_not_made_is_not_touched(clean, tmp_path, overwrite):
+    mine = tmp_path / "out" / "GT" / "b-0" / "00000000.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(OutputExistsError, match="not made by rmfd synth"):
+        synthesize(clean, tmp_path / "out", SynthRequest(format="rainsyn"), overwrite=overwrite)
+    assert clips.contents(tmp_path / "out") == {"GT/b-0/00000000.png": b"mine"}
+
+
+def test_a_publication_that_was_cut_short_is_taken_back(clean, tmp_path):
+    """Rain and GT are two folders: a run killed between the two renames leaves one without the other."""
+    (job, *_) = clips.jobs_of(clean, SynthRequest(format="rainsyn", preset="light"))
+    tree = hidden_folder(job, tmp_path) / "tree"
+    tree.mkdir(parents=True)
+    make_variant(job, tree, lambda count: None)
+    # The third of three renames fails, as if the run had ended before it.
+    (tree / "metadata/b-0.json").unlink()
+    with pytest.raises(OutputError):
+        publish(job, tmp_path)
+    assert (tmp_path / "Rain/b-0/00000000.png").is_file()
+    clear_up(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clip_that_has_gone_costs_nothing_else(clean, copy, whole, tmp_path):
+    for name in ("b.mkv", "town"):
+        (tmp_path / "clean").mkdir(exist_ok=True)
+        (tmp_path / "clean" / name).symlink_to(clean / name)
+    (tmp_path / "clean/b.mkv").unlink()
+    (tmp_path / "clean/b.mkv").symlink_to(tmp_path / "nowhere")
+    report = synthesize(tmp_path / "clean", copy, REQUEST)
+    assert (report.made, report.skipped, len(report.failures)) == (0, 4, 2)
+    assert all("b.mkv" in failure and "no such file" in failure for failure in report.failures)
+    assert clips.contents(copy) == whole
+
+
+def test_two_runs_do_not_write_to_one_place(clean, tmp_path):
+    with only_writer(tmp_path), pytest.raises(OutputError, match="another rmfd synth"):
+        synthesize(clean, tmp_path, REQUEST)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", [".", "town/out"])
+def test_a_data_set_among_its_clips_is_refused(clean, where):
+    with pytest.raises(UsageError, match="next run would take it for clips"):
+        synthesize(clean, clean / where, REQUEST)
+
+
+def test_bad_clips_are_named_and_the_rest_is_done(tmp_path):
+    clips.video(tmp_path / "clean/good.mkv", frames=4)
+    clips.video(tmp_path / "clean/short.mkv", frames=2)
+    (tmp_path / "clean/broken.mp4").write_text("this is no video")
+    out = tmp_path / "out"
+    arguments = ("synth", tmp_path / "clean", "-o", out, "--frames", 3, "--layers", "none", "--workers", 1)
+    done = CliRunner().invoke(app, [*map(str, arguments)])
+    assert (done.exit_code, done.stdout) == (3, "")
+    failed = [line for line in done.stderr.splitlines() if line.startswith("rmfd: failed: ")]
+    assert len(failed) == 2
+    assert "broken.mp4" in failed[0]
+    assert "has 2 frames, --frames asks for 3" in failed[1]
+    assert done.stderr.splitlines()[-1] == f"rmfd: error: {out}: 2 of 3 variants failed, the others are complete"
+    assert (out / "meta_info.txt").read_text() == "good/0 3 (36,48,3)\n"
+    assert sorted(path.name for path in out.iterdir()) == ["good", "meta_info.txt"]
+
+
+def suicidal(job: int, on_frames: object) -> None:
+    if job == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == 2:
+        raise ZeroDivisionError("by nothing")
+
+
+def test_a_worker_that_dies_costs_its_job_and_no_other():
+    ended = [event for event in work_through([0, 1, 2, 3], suicidal, 1) if isinstance(event, Ended)]
+    assert [event.job for event in ended] == [0, 1, 2, 3]
+    assert [event.error is None for event in ended] == [True, False, False, True]
+    assert "memory" in (ended[1].error or "")
+    assert "ZeroDivisionError" in (ended[2].error or "")
+
+
+def test_metadata_is_the_same_wherever_it_is_made(whole):
+    metadata = json.loads(whole["town/a/1/metadata.json"])
+    assert metadata["source"]["path"] == "town/a.mp4"
+    assert metadata["request"]["preset"] == "heavy"
+    assert b"/tmp" not in whole["town/a/1/metadata.json"]
