@@ -39,7 +39,8 @@ def main() -> None:
             rainy = other_rain.add_rain(clean, style, seed=7919 * number + style_number)
             for method, restored in _restore_all(rainy, ours).items():
                 table[name][method].append(_scores(restored, clean))
-            print(f"{path.stem:26s} {name}", flush=True)
+            before, after = (table[name][method][-1]["psnr"] for method in ("input", "rmfd"))
+            print(f"{path.stem:26s} {name:6s} {before:6.2f} -> {after:6.2f} dB", flush=True)
     means = {
         style: {
             method: {key: float(np.mean([clip[key] for clip in clips])) for key in clips[0]} for method, clips in rows.items()
