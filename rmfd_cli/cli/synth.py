@@ -97,7 +97,8 @@ def synth(
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes to render with. [default: one per core]")] = None,
     preview: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Only write one picture of clean, layers and rainy of 3 clips.")
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Only write a contact sheet: clean, layers and rainy (not coded)."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be made.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was made with other options.")] = False,
@@ -119,14 +120,16 @@ def synth(
             format=layout,
             depth_dir=None if depth_dir is None else str(depth_dir),
         )
+        if preview is not None and dry_run:
+            raise UsageError("--preview and --dry-run both stand for the work itself; give one of them")
         if preview is not None:
             _preview(clean_dir, request, preview, quiet)
         elif dry_run:
-            _print_plan(clean_dir, request)
+            _print_plan(clean_dir, output, request, overwrite)
         elif output is None:
             raise UsageError("--output is missing; name the folder of the data set, or ask for --preview or --dry-run")
         else:
-            _synth(clean_dir, output, request, workers or _cores(), overwrite, quiet)
+            _synth(clean_dir, output, request, _cores() if workers is None else workers, overwrite, quiet)
 
 
 def _synth(clean_dir: Path, out: Path, request: SynthRequest, workers: int, overwrite: bool, quiet: bool) -> None:
@@ -159,8 +162,9 @@ def _preview(clean_dir: Path, request: SynthRequest, path: Path, quiet: bool) ->
         typer.echo(f"{path}", err=True)
 
 
-def _print_plan(clean_dir: Path, request: SynthRequest) -> None:
+def _print_plan(clean_dir: Path, out: Path | None, request: SynthRequest, overwrite: bool) -> None:
     from rmfd_cli.synth.layouts import place
+    from rmfd_cli.synth.publish import is_done
     from rmfd_cli.synth.run import make_plan
     from rmfd_cli.synth.variant import stored_streams
 
@@ -169,9 +173,11 @@ def _print_plan(clean_dir: Path, request: SynthRequest) -> None:
         return f"{job.source}\t{where.name}\t{request.preset}\tseed {job.seed}"
 
     jobs = make_plan(clean_dir, request)
-    for job in jobs:
+    to_do = jobs if out is None else [job for job in jobs if not is_done(job, out, overwrite)]
+    for job in to_do:
         typer.echo(line(job))
-    typer.echo(f"{len(jobs)} variants, each: {', '.join(stored_streams(jobs[0]))}", err=True)
+    complete = f", {len(jobs) - len(to_do)} more are complete" if len(to_do) < len(jobs) else ""
+    typer.echo(f"{len(to_do)} variants{complete}, each: {', '.join(stored_streams(jobs[0]))}", err=True)
 
 
 def _cores() -> int:

@@ -170,7 +170,7 @@ def streaks_at(drops: Drops, seconds: float, frame_s: float) -> Segments:
     focal = focal_px(drops.view, drops.width)
     (gone_right, gone_towards), (air_right, air_towards) = wind(drops, seconds)
     fall, (right, forward) = drops.fall_m_s, drops.sideways_m_s
-    way = torch.stack([right * seconds, fall * seconds, forward * seconds]).double()
+    way = torch.stack([right, fall, forward]).double() * seconds
     way += torch.tensor([[gone_right], [0.0], [-gone_towards]], dtype=torch.float64, device=way.device)
     x, y, z = (torch.remainder(drops.start_m + way, drops.box_m) + drops.corner_m).float()
 

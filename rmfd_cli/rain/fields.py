@@ -18,16 +18,19 @@ class SmoothField:
     """Over which the moments spread evenly; before and after, the field stands still."""
 
 
-def draw_field(frames: int, cells: int, generator: torch.Generator, *, centred: bool = False) -> SmoothField:
-    """A field of about unit amplitude that changes within about three frames.
+def draw_field(
+    frames: int, cells: int, generator: torch.Generator, *, every: float = 3.0, centred: bool = False
+) -> SmoothField:
+    """A field of about unit amplitude.
 
     Args:
         frames: length of the clip.
+        every: frames from one random moment to the next; in between the field is interpolated.
         cells: about how many hills there are across the frame.
         generator: source of randomness, and the device.
         centred: whether the mean over all frames and pixels is exactly 0.
     """
-    moments = max(2, frames // 3 + 1)
+    moments = max(2, int(frames / every) + 1)
     grid = torch.randn(moments, cells, cells + 1, generator=generator, device=generator.device)
     if centred:
         # Linear interpolation weighs the rim of the grid half.

@@ -6,6 +6,7 @@ has rates below 1 mm/h, and is told from rain by its mist.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -16,6 +17,8 @@ from rmfd_cli.rain.elements import Camera, Coder, Lens, Particles, Splashes, Vei
 from rmfd_cli.rain.styles import log_uniform, tinted
 from rmfd_cli.rain.weather import Weather, sample_weather
 
+LONGEST_EXPOSURE_S = 0.1
+"""Video has no longer ones; streaks would be so faint that they are not drawn."""
 _TRIES = 1000
 
 
@@ -33,7 +36,8 @@ def preset(
     Args:
         name: one of `PRESETS`.
         rng: the source of all randomness; the same state gives the same weather.
-        rain_rate_mm_h: rain rate in place of the preset's own; the veil follows it unless visibility is given too.
+        rain_rate_mm_h: rain rate in place of the preset's own; the veil follows it unless visibility is given too, except in
+            `drizzle-veil` and `random`, which have a veil of their own.
         visibility_m: how far one sees, after Koschmieder.
         wind_m_s: steady wind from left to right.
         exposure_s: time that the shutter is open for.
@@ -45,12 +49,12 @@ def preset(
         raise UsageError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
     if rain_rate_mm_h is not None and not 0 <= rain_rate_mm_h <= 500:
         raise UsageError(f"the rain rate is {rain_rate_mm_h:g} mm/h; it goes from 0 to 500")
-    if visibility_m is not None and not visibility_m > 0:
-        raise UsageError(f"the visibility is {visibility_m:g} m; it has to be positive")
+    if visibility_m is not None and not 0 < visibility_m < math.inf:
+        raise UsageError(f"the visibility is {visibility_m:g} m; it has to be positive and finite")
     if wind_m_s is not None and not abs(wind_m_s) <= 60:
         raise UsageError(f"the wind is {wind_m_s:g} m/s; it goes from -60 to 60")
-    if exposure_s is not None and not 0 < exposure_s <= 1:
-        raise UsageError(f"the exposure is {exposure_s:g} s; it goes from above 0 to 1")
+    if exposure_s is not None and not 0 < exposure_s <= LONGEST_EXPOSURE_S:
+        raise UsageError(f"the exposure is {exposure_s:g} s; it goes from above 0 to {LONGEST_EXPOSURE_S:g}")
     weather = PRESETS[name](rng)
     if rain_rate_mm_h is not None or wind_m_s is not None or exposure_s is not None:
         # Painted rain has no metres and seconds to change.
@@ -59,13 +63,14 @@ def preset(
                 break
             weather = PRESETS[name](rng)
     particles, veil = weather.particles, weather.veil
+    follows = particles is not None and veil.extinction_per_m == microphysics.extinction_per_m(particles.rain_rate_mm_h)
     if particles is not None:
         changes = {"rain_rate_mm_h": rain_rate_mm_h, "wind_right_m_s": wind_m_s, "exposure_s": exposure_s}
         particles = dataclasses.replace(particles, **{k: float(v) for k, v in changes.items() if v is not None})
     if visibility_m is not None:
         extinction = microphysics.extinction_of_visibility(visibility_m)
         veil = dataclasses.replace(veil, optical_depth=0.0, extinction_per_m=extinction)
-    elif rain_rate_mm_h is not None and veil.extinction_per_m > 0:
+    elif rain_rate_mm_h is not None and follows:
         veil = dataclasses.replace(veil, extinction_per_m=microphysics.extinction_per_m(rain_rate_mm_h))
     return dataclasses.replace(weather, particles=particles, veil=veil)
 

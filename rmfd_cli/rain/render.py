@@ -34,7 +34,6 @@ class Scene:
     """Everything random of one clip; made by `draw_scene`, the same for every frame."""
 
     weather: Weather
-    frames: int
     height: int
     width: int
     frame_rate: float
@@ -77,13 +76,12 @@ def draw_scene(
     """
     return Scene(
         weather,
-        frames,
         height,
         width,
         frame_rate,
         seed=int(torch.randint(2**62, (1,), generator=generator, device=generator.device)),
         prior=draw_depth_prior(weather.view, generator),
-        veil=draw_veil(frames, generator),
+        veil=draw_veil(frames, frame_rate, generator),
         streaks=tuple(
             scatter_streaks(layer, frames, height, width, weather.gust_degrees, generator) for layer in weather.layers
         ),

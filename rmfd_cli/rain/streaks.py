@@ -76,8 +76,9 @@ def painted_at(streaks: Streaks, frame: int, seed: int, stream: int) -> Segments
     place, phase = streaks.place, streaks.phase
     if layer.motion == "falling":
         # Drops move in straight lines on a torus, so that as many enter the box as leave it.
-        x = place[0] * box_w + way * frame * streaks.drift[0]
-        y = place[1] * box_h + way * frame * streaks.drift[1]
+        # In double precision, since a long clip's way is thousands of boxes.
+        x = (place[0] * box_w + way.double() * frame * streaks.drift[0]).remainder(box_w).float()
+        y = (place[1] * box_h + way.double() * frame * streaks.drift[1]).remainder(box_h).float()
         dx, dy = way * streaks.drift[0], way * streaks.drift[1]
     else:
         generator = seeds.frame_generator(seed, stream, frame, place.device)

@@ -26,9 +26,9 @@ class VeilFields:
     flicker: SmoothField
 
 
-def draw_veil(frames: int, generator: torch.Generator) -> VeilFields:
-    """Sheets and flicker over a clip."""
-    return VeilFields(draw_field(frames, 3, generator), draw_field(frames, 4, generator, centred=True))
+def draw_veil(frames: int, frame_rate: float, generator: torch.Generator) -> VeilFields:
+    """Sheets, which take about a second to pass, and flicker over a clip."""
+    return VeilFields(draw_field(frames, 3, generator, every=frame_rate), draw_field(frames, 4, generator, centred=True))
 
 
 def veil_at(

@@ -58,7 +58,7 @@ def _read(path: Path, size_px: tuple[int, int]) -> NDArray[np.float32]:
     else:
         try:
             metres = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path}: is not an array of numbers that can be read ({error})") from None
         if metres.ndim != 2 or not np.issubdtype(metres.dtype, np.floating):
             raise InputError(f"{path}: holds {metres.dtype} {metres.shape}; a depth map is floating point of two dimensions")

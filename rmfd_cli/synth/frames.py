@@ -19,7 +19,8 @@ from rmfd_cli.video.images import read_rgb
 from rmfd_cli.video.reader import VideoReader
 
 DEFAULT_FRAME_RATE = Fraction(30)
-"""Of folders of frames, and of videos that do not say."""
+"""Of folders of frames, and of videos that do not say or whose header is absurd."""
+HIGHEST_FRAME_RATE = 1000
 
 
 class Survey(NamedTuple):
@@ -58,7 +59,8 @@ def frame_rate(clip: Clip) -> Fraction:
     if clip.frames:
         return DEFAULT_FRAME_RATE
     with VideoReader(clip.path) as video:
-        return video.info.frame_rate or DEFAULT_FRAME_RATE
+        said = video.info.frame_rate
+        return said if said is not None and said <= HIGHEST_FRAME_RATE else DEFAULT_FRAME_RATE
 
 
 def read_pictures(clip: Clip, size_px: tuple[int, int] | None) -> Iterator[NDArray[np.uint8]]:

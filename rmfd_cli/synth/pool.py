@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, NamedTuple, TypeVar, cast
@@ -28,7 +29,8 @@ class Ready(NamedTuple):
     frames: int
 
 
-class Ended(NamedTuple, Generic[Job]):
+@dataclass(frozen=True)
+class Ended(Generic[Job]):
     """A job has ended, well or badly."""
 
     job: Job

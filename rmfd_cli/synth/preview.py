@@ -24,6 +24,8 @@ AMPLIFIED = 4
 """Streaks and drops are shown this much stronger than they are, so that faint ones are seen."""
 FLOW_AMPLIFIED = 10
 """The flow is faint; it is shown around middle grey."""
+_MOTION_PX = 80
+"""Way per frame at which the colour of the motion is full."""
 _SHOWN_FRAME = 4
 _TILE_PX = (640, 480)
 """Larger frames are cut to their middle and not scaled down: thin streaks would vanish."""
@@ -76,7 +78,7 @@ def _row(job: Job) -> NDArray[np.uint8]:
     scene = sample(job, known).scene
     clean = to_tensor(pictures[shown:])
     with torch.inference_mode():
-        rendering = render_frames(clean, scene, shown, depth, with_motion=False)
+        rendering = render_frames(clean, scene, shown, depth, with_motion=True)
     return np.concatenate([_tile(picture, label) for label, picture in _panels(job, clean, rendering)], axis=1)
 
 
@@ -86,8 +88,11 @@ def _panels(job: Job, clean: Tensor, rendering: Rendering) -> list[tuple[str, Te
         (f"{job.clip.name}, {job.request.preset}", clean),
         (f"streaks x{AMPLIFIED}", AMPLIFIED * layers.streaks),
         (f"occlusion x{AMPLIFIED}", AMPLIFIED * layers.occlusion),
+        ("colour of the drops", layers.occluder),
+        ("airlight", layers.airlight.expand_as(layers.occluder)),
         ("transmission", layers.transmission),
         (f"flow x{FLOW_AMPLIFIED}", 0.5 + FLOW_AMPLIFIED * layers.flow),
+        (f"motion, {_MOTION_PX} px full", 0.5 + torch.cat([rendering.motion, 0 * layers.flow], 1) / (2 * _MOTION_PX)),
         ("rainy", rendering.rainy),
     ]
 

@@ -17,11 +17,11 @@ from typing import Any, get_args
 
 from rmfd_cli import __version__
 from rmfd_cli.errors import InputError, OutputError, OutputExistsError
-from rmfd_cli.synth.frames import size_bytes
+from rmfd_cli.synth.frames import fingerprint, size_bytes
 from rmfd_cli.synth.layouts import place
 from rmfd_cli.synth.plan import Job
 from rmfd_cli.synth.request import Format, difference, recorded
-from rmfd_cli.synth.variant import stored_streams
+from rmfd_cli.synth.variant import SCHEMA, stored_streams
 
 _HIDDEN = ".rmfd-synth-"
 _NOTE = "changes.json"
@@ -73,10 +73,13 @@ def standing(job: Job, out: Path) -> dict[str, Any] | None:
     """The metadata of what is complete in a variant's place, in any layout; None if nothing is."""
     for layout in get_args(Format):
         path = out / place(job, (), layout).metadata
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(path.read_text("utf-8"))
-            if isinstance(found, dict) and found.get("request", {}).get("format") == layout:
-                return found
+            if found["schema"] != SCHEMA or found["request"]["format"] != layout:
+                continue
+            # Running numbers mean other clips in other plans: what another layout has under one may not be this variant.
+            if layout == job.request.format or (found["source"]["path"], found["variant"]) == (job.source, job.variant):
+                return dict(found)
     return None
 
 
@@ -120,6 +123,8 @@ def _why_other(job: Job, found: dict[str, Any]) -> str | None:
         return f"{found['source']['path']} variant {found['variant']}, not {job.source} variant {job.variant}"
     if found["source"]["bytes"] != size_bytes(job.clip):
         return f"another {job.source}: it had {found['source']['bytes']} bytes and now has {size_bytes(job.clip)}"
+    if found["source"]["sha256"] != fingerprint(job.clip):
+        return f"another {job.source}: its content has changed"
     return None
 
 

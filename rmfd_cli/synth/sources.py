@@ -55,7 +55,7 @@ def find_clips(clean_dir: Path) -> list[Clip]:
         own_name = "" if folder == clean_dir else folder.relative_to(clean_dir).as_posix()
         for prefix, frames in rows.items():
             name = own_name if len(rows) == 1 else f"{own_name}/{prefix.rstrip('-_. ')}".strip("/")
-            clips.append(Clip(name or clean_dir.absolute().name, folder, frames))
+            clips.append(Clip(name or clean_dir.resolve().name or "clip", folder, frames))
     if not clips:
         raise InputError(f"{clean_dir}: holds no video and no folder of numbered frames; name a folder of clean clips")
     clips.sort(key=lambda clip: natural(clip.name))
@@ -82,7 +82,7 @@ def frame_rows(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     """A key that sorts numbers in text by their value, and text that differs in nothing else by its spelling."""
     parts = re.split(r"(\d+)", text)
-    return (*((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts), (2, 0, text))
+    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts), (2, 0, text))
 
 
 def _walk(top: Path) -> list[tuple[Path, list[str]]]:

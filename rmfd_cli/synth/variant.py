@@ -100,7 +100,7 @@ def make_variant(job: Job, folder: Path, on_frames: Callable[[int], None]) -> No
         for pictures, rendering in render_clip(job, known, sampled.scene):
             _store(writers, pictures, coded(to_pictures(rendering.rainy)), rendering, clipped)
             on_frames(len(pictures))
-    metadata = _metadata(job, known, sampled.weather, folder, clipped)
+    metadata = _metadata(job, known, sampled, folder, clipped)
     path = folder / place(job, streams, layout).metadata
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,9 +183,10 @@ def _store(
             write(picture)
 
 
-def _metadata(job: Job, known: Survey, weather: Weather, folder: Path, clipped: Counter[str]) -> dict[str, Any]:
+def _metadata(job: Job, known: Survey, sampled: Sampled, folder: Path, clipped: Counter[str]) -> dict[str, Any]:
     """All that `metadata.json` says; nothing in it depends on when, where or by how many workers it was made."""
     streams, layout = stored_streams(job), job.request.format
+    weather, scene = sampled
     return {
         "schema": SCHEMA,
         "rmfd": __version__,
@@ -200,6 +201,12 @@ def _metadata(job: Job, known: Survey, weather: Weather, folder: Path, clipped: 
         "request": recorded(job.request),
         "light": weather.light,
         "weather": dataclasses.asdict(weather),
+        "scene": {
+            "seed": scene.seed,
+            "depth_mix": scene.prior.mix,
+            "backdrop_m": scene.prior.backdrop_m,
+            "gusts": scene.drops.gusts if scene.drops else [],
+        },
         "streams": {stream: _described(job, stream, clipped[stream]) for stream in streams},
         "files": {
             path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.types import Rgb
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 _PNG_LEVEL = 3
 """Of zlib: 9 saves some 3 % more and takes several times as long."""
 

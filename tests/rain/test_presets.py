@@ -48,11 +48,20 @@ def test_the_veil_follows_the_rain_rate_unless_visibility_is_given():
     thin, thick = (preset("heavy", np.random.default_rng(0), rain_rate_mm_h=rate).veil for rate in (5.0, 100.0))
     assert thin.extinction_per_m == pytest.approx(microphysics.extinction_per_m(5.0))
     assert thick.extinction_per_m > 5 * thin.extinction_per_m
+    misty, wetter = (preset("drizzle-veil", np.random.default_rng(0), rain_rate_mm_h=rate).veil for rate in (None, 0.5))
+    assert misty == wetter
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"rain_rate_mm_h": -1}, {"rain_rate_mm_h": float("nan")}, {"visibility_m": 0}, {"wind_m_s": 99}, {"exposure_s": 0}],
+    [
+        {"rain_rate_mm_h": -1},
+        {"rain_rate_mm_h": float("nan")},
+        {"visibility_m": 0},
+        {"visibility_m": float("inf")},
+        {"wind_m_s": 99},
+        {"exposure_s": 0},
+    ],
 )
 def test_numbers_out_of_range_are_refused_in_one_line(wrong):
     with pytest.raises(UsageError) as caught:

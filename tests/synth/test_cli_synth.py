@@ -61,6 +61,8 @@ def test_a_preview_is_all_that_is_written(clean, tmp_path):
         (("--layers", "streaks,fog", "-o", "x"), 2, "fog"),
         (("--variants", "0", "-o", "x"), 2, "--variants is 0"),
         (("--workers", "-1", "-o", "x"), 2, "--workers is -1"),
+        (("--workers", "0", "-o", "x"), 2, "--workers is 0"),
+        (("--preview", "look.png", "--dry-run"), 2, "--dry-run"),
         (("--preset", "hail", "-o", "x"), 2, "hail"),
         (("--rain-rate", "-3", "-o", "x"), 2, "rain rate is -3"),
         (("--exposure", "9", "-o", "x"), 2, "exposure is 9"),

@@ -21,7 +21,7 @@ def test_a_row_for_each_of_up_to_three_clips_and_nothing_else(tmp_path):
     assert "0.mkv" in failures[0]
     sheet = read_rgb(tmp_path / "look.png")
     rows = sheet.shape[0] // (clips.SIZE[1] + 24)
-    assert (rows, sheet.shape[1]) == (3, 6 * 640)
+    assert (rows, sheet.shape[1]) == (3, 9 * 640)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clean", "look.png"]
 
 
@@ -31,7 +31,7 @@ def test_the_first_picture_is_the_clip_and_the_last_is_wet(tmp_path):
     sheet = read_rgb(tmp_path / "look.png")[24:]
     assert media.frame_number(sheet[:, :640]) == 4
     assert (np.abs(sheet[:, :640].astype(int) - sheet[:, -640:]) > 5).mean() > 0.3
-    transmission = sheet[:, 3 * 640 : 4 * 640]
+    transmission = sheet[:, 5 * 640 : 6 * 640]
     assert transmission.min() < transmission.max()
 
 

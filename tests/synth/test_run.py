@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -104,6 +105,29 @@ def test_another_clip_under_the_same_name_is_refused(whole, copy, tmp_path):
     clips.video(tmp_path / "clean" / "b.mkv", frames=9)
     with pytest.raises(OutputExistsError, match=r"another b\.mkv"):
         synthesize(tmp_path / "clean", copy, REQUEST)
+
+
+def test_a_clip_that_has_changed_but_for_its_size_is_refused(whole, copy, clean, tmp_path):
+    shutil.copytree(clean, tmp_path / "clean")
+    changed = tmp_path / "clean" / "b.mkv"
+    content = bytearray(changed.read_bytes())
+    content[-1] ^= 1
+    changed.write_bytes(content)
+    with pytest.raises(OutputExistsError, match=r"another b\.mkv: its content has changed"):
+        synthesize(tmp_path / "clean", copy, REQUEST)
+
+
+def test_another_plan_s_running_numbers_are_left_alone(clean, tmp_path):
+    request = SynthRequest(format="basicsr", frames=1)
+    synthesize(clean, tmp_path / "out", request)
+    before = clips.contents(tmp_path / "out")
+    clips.video(tmp_path / "other" / "z.mkv")
+    report = synthesize(tmp_path / "other", tmp_path / "out", SynthRequest(frames=1, layers=()), overwrite=True)
+    assert report.made == 1
+    after = clips.contents(tmp_path / "out")
+    assert {name: after.get(name) for name in before if name != "meta_info.txt"} == {
+        name: content for name, content in before.items() if name != "meta_info.txt"
+    }
 
 
 def test_overwriting_in_another_layout_leaves_nothing_of_the_old_one(clean, copy):
