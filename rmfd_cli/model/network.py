@@ -79,6 +79,11 @@ class Registered(NamedTuple):
     previous: Tensor
     following: Tensor
     """`[B, 3, H, W]`: how the neighbours differ from the middle frame."""
+    low: Tensor
+    high: Tensor
+    """`[B, 3, H, W]`: how far a memory of the middle frame may differ from it, by what the window shows."""
+    evidence: Tensor
+    """`[B, 6, H, W]`: the middle frame, and how the luma of median, previous and following frame differs from its own."""
     backwards: Tensor
     """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
     backwards_coarse: Tensor
@@ -194,19 +199,21 @@ class InverseRecovery(nn.Module):
             nn.init.zeros_(parameter)
         self.hidden = hidden
 
-    def features(
-        self, frame: Tensor, departures: list[Tensor], hidden: Tensor | None, backwards: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at a quarter and an eighth, and the new hidden state."""
+    def gather(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
+        """The evidence of a window, as in `Registered`, in the precision of the convolutions."""
         # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
-        previous, following, last = (_luma(departure) for departure in departures)
+        previous, following = _luma(previous), _luma(following)
         median = torch.clamp(torch.maximum(previous, following), max=0) + torch.clamp(torch.minimum(previous, following), min=0)
-        evidence = (frame, median, previous, following, last)
-        pixels = torch.cat([x.to(self.squeeze.weight.dtype) for x in evidence], 1)
+        return torch.cat([x.to(self.squeeze.weight.dtype) for x in (frame, median, previous, following)], 1)
+
+    def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at a quarter and an eighth, and the new hidden state; `last` is how the last estimate of H departs."""
+        evidence = registered.evidence
+        pixels = torch.cat([evidence, _luma(last).to(evidence.dtype)], 1)
         skip = F.relu(self.enter(F.relu(self.squeeze(pixels))))
         deep = self.deep(F.relu(self.down(skip)))
         start = deep[:, : self.hidden]
-        last_hidden = torch.zeros_like(start, dtype=frame.dtype) if hidden is None else warp(hidden, backwards)
+        last_hidden = torch.zeros_like(start, dtype=last.dtype) if hidden is None else warp(hidden, registered.backwards_coarse)
         hidden = self.recur(start, last_hidden)
         deep = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
@@ -306,12 +313,15 @@ class Rmfd(nn.Module):
             _pad(x.permute(0, 3, 1, 2), UNIT).permute(0, 2, 3, 1) for x in (window.to_previous, window.to_following)
         )
         backwards = sampling_grid(to_previous)
-        previous = warp(previous, backwards)
-        following = warp(following, sampling_grid(to_following))
+        previous = warp(previous, backwards) - frame
+        following = warp(following, sampling_grid(to_following)) - frame
         return Registered(
             frame,
-            previous - frame,
-            following - frame,
+            previous,
+            following,
+            torch.minimum(previous, following).clamp(max=0) - MEMORY_MARGIN,
+            torch.maximum(previous, following).clamp(min=0) + MEMORY_MARGIN,
+            self.recovery.gather(frame, previous, following),
             backwards,
             sampling_grid(to_previous, UNIT),
             (height, width),
@@ -320,22 +330,17 @@ class Rmfd(nn.Module):
     def recover(self, registered: Registered, state: State | None) -> tuple[Recovered, State]:
         """Stage 1: takes off streaks and drops, estimates the veil, and inverts the rain model."""
         frame = registered.frame
-        departures = [registered.previous, registered.following, self._memory(registered, state)]
-        last_hidden = None if state is None else state.hidden
-        features, deep, hidden = self.recovery.features(frame, departures, last_hidden, registered.backwards_coarse)
-        hazy = self.recovery.remove_rain(features, frame, departures)
+        if state is None:
+            last, last_hidden = torch.zeros_like(frame), None
+        else:
+            last = torch.clamp(warp(state.hazy, registered.backwards) - frame, registered.low, registered.high)
+            last_hidden = state.hidden
+        features, deep, hidden = self.recovery.features(registered, last, last_hidden)
+        hazy = self.recovery.remove_rain(features, frame, [registered.previous, registered.following, last])
         transmission, airlight, flow, light = self.recovery.estimate_veil(deep, frame, state)
         coarse = physics.remove_veil(hazy, transmission, airlight, flow)
         recovered = Recovered(coarse, hazy, transmission, airlight, flow, features)
         return recovered, State(hidden, hazy, airlight, light)
-
-    def _memory(self, registered: Registered, state: State | None) -> Tensor:
-        """How the last hazy estimate differs from the frame, as far as the window bears it out; nothing at first."""
-        if state is None:
-            return torch.zeros_like(registered.frame)
-        low = torch.minimum(registered.previous, registered.following).clamp(max=0) - MEMORY_MARGIN
-        high = torch.maximum(registered.previous, registered.following).clamp(min=0) + MEMORY_MARGIN
-        return torch.clamp(warp(state.hazy, registered.backwards) - registered.frame, low, high)
 
     def refine(self, registered: Registered, recovered: Recovered) -> Restored:
         """Stage 2: corrects the coarse estimate."""
