@@ -21,7 +21,7 @@ from rmfd_cli.synth.frames import fingerprint, size_bytes
 from rmfd_cli.synth.layouts import place
 from rmfd_cli.synth.plan import Job
 from rmfd_cli.synth.request import Format, difference, recorded
-from rmfd_cli.synth.variant import SCHEMA, stored_streams
+from rmfd_cli.synth.variant import SCHEMA, depth_of, stored_streams
 
 _HIDDEN = ".rmfd-synth-"
 _NOTE = "changes.json"
@@ -125,6 +125,8 @@ def _why_other(job: Job, found: dict[str, Any]) -> str | None:
         return f"another {job.source}: it had {found['source']['bytes']} bytes and now has {size_bytes(job.clip)}"
     if found["source"]["sha256"] != fingerprint(job.clip):
         return f"another {job.source}: its content has changed"
+    if found["depth_sha256"] != depth_of(job):
+        return f"other depth maps for {job.source}"
     return None
 
 

@@ -21,7 +21,7 @@ from rmfd_cli.rain.elements import Coder
 from rmfd_cli.rain.presets import preset
 from rmfd_cli.rain.render import Rendering, Scene, draw_scene, render_frames
 from rmfd_cli.rain.weather import Weather
-from rmfd_cli.synth.depth import depth_maps
+from rmfd_cli.synth.depth import depth_fingerprint, depth_maps
 from rmfd_cli.synth.frames import Survey, file_sha256, fingerprint, read_pictures, size_bytes, survey
 from rmfd_cli.synth.layers import SCALES, by_stream, streams_of, to_codes
 from rmfd_cli.synth.layouts import place, stream_path
@@ -66,6 +66,16 @@ def sample(job: Job, known: Survey) -> Sampled:
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     width, height = known.size_px
     return Sampled(weather, draw_scene(weather, known.frames, height, width, generator, float(known.frame_rate)))
+
+
+def depth_of(job: Job) -> str | None:
+    """Fingerprint of the depth maps of a job's clip; None without any.
+
+    Raises:
+        InputError: There should be some.
+    """
+    folder = job.request.depth_dir
+    return None if folder is None else depth_fingerprint(Path(folder), job.clip.name)
 
 
 def stored_streams(job: Job) -> tuple[str, ...]:
@@ -194,6 +204,7 @@ def _metadata(job: Job, known: Survey, sampled: Sampled, folder: Path, clipped: 
         "variant": job.variant,
         "seed": job.seed,
         "source": {"path": job.source, "clip": job.clip.name, "bytes": size_bytes(job.clip), "sha256": fingerprint(job.clip)},
+        "depth_sha256": depth_of(job),
         "frames": known.frames,
         "width_px": known.size_px[0],
         "height_px": known.size_px[1],

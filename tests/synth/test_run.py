@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -115,6 +116,18 @@ def test_a_clip_that_has_changed_but_for_its_size_is_refused(whole, copy, clean,
     changed.write_bytes(content)
     with pytest.raises(OutputExistsError, match=r"another b\.mkv: its content has changed"):
         synthesize(tmp_path / "clean", copy, REQUEST)
+
+
+def test_other_depth_maps_make_another_data_set(tmp_path):
+    clips.video(tmp_path / "clean/one.mkv")
+    for name, metres in (("near", 5.0), ("far", 500.0)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "one.npy", np.full((clips.SIZE[1], clips.SIZE[0]), metres, np.float32))
+    near, far = (SynthRequest(preset="heavy", frames=1, layers=(), depth_dir=str(tmp_path / name)) for name in ("near", "far"))
+    assert synthesize(tmp_path / "clean", tmp_path / "out", near).made == 1
+    assert synthesize(tmp_path / "clean", tmp_path / "out", near).skipped == 1
+    with pytest.raises(OutputExistsError, match="other depth maps"):
+        synthesize(tmp_path / "clean", tmp_path / "out", far)
 
 
 def test_another_plan_s_running_numbers_are_left_alone(clean, tmp_path):
