@@ -3,16 +3,21 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rmfd_cli.derain import Progress
+    from rmfd_cli.synth.run import Progress as SynthProgress
     from rmfd_cli.training.loop import Progress as TrainingProgress
 
 LINE_SECONDS = 10.0
 """A log gets no more than one line in this time."""
+_FPS = "{task.fields[rate]:.1f} fps"
 
 
 @contextmanager
@@ -22,55 +27,33 @@ def progress_on_stderr(title: str) -> "Iterator[Callable[[Progress], None]]":
     Args:
         title: What is being worked on.
     """
-    if sys.stderr.isatty():
-        with _bar(title) as update:
-            yield update
-    else:
-        yield _lines(title)
-
-
-@contextmanager
-def _bar(title: str) -> "Iterator[Callable[[Progress], None]]":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} fps"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, rate=0.0)
+    if not sys.stderr.isatty():
+        yield _now_and_then(lambda now: _frames_line(title, now))
+        return
+    with _bar(title, _FPS, rate=0.0) as (_, show):
 
         def update(now: "Progress") -> None:
             # A header that promised fewer frames than there are must not show 101 %.
             total = now.frames_estimate if now.frames_estimate and now.frames_estimate >= now.frames else None
-            bar.update(task, completed=now.frames, total=total, rate=rate(now.frames, now.seconds))
+            show(completed=now.frames, total=total, rate=rate(now.frames, now.seconds))
 
         yield update
 
 
-def _lines(title: str) -> "Callable[[Progress], None]":
-    due = LINE_SECONDS
+@contextmanager
+def synthesis_on_stderr(quiet: bool) -> "Iterator[Callable[[SynthProgress], None]]":
+    """Show how far a data set is until the block ends, likewise.
 
-    def update(now: "Progress") -> None:
-        nonlocal due
-        if now.seconds < due:
-            return
-        due = now.seconds + LINE_SECONDS
-        speed = rate(now.frames, now.seconds)
-        line = f"{title}: frame {now.frames}"
-        if now.frames_estimate and now.frames_estimate >= now.frames:
-            left = (now.frames_estimate - now.frames) / speed
-            line += f" of about {now.frames_estimate}, {speed:.1f} fps, {clock(left)} left"
-        else:
-            line += f", {speed:.1f} fps"
-        typer.echo(line, err=True)
-
-    return update
+    Args:
+        quiet: show nothing.
+    """
+    if quiet:
+        yield lambda now: None
+    elif sys.stderr.isatty():
+        with _bar("variants", _FPS, rate=0.0) as (_, show):
+            yield lambda now: show(completed=now.done, total=now.jobs, rate=rate(now.frames, now.seconds))
+    else:
+        yield _now_and_then(_variants_line)
 
 
 @contextmanager
@@ -83,28 +66,62 @@ def training_on_stderr(quiet: bool) -> "Iterator[Callable[[TrainingProgress], No
     if quiet:
         yield lambda now: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s a step"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("training", total=None, loss=0.0, seconds=0.0)
+    measure = "loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s a step"
+    with _bar("training", measure, loss=0.0, seconds=0.0) as (console, show):
 
         def update(now: "TrainingProgress") -> None:
-            bar.update(task, completed=now.step, total=now.steps, loss=now.loss, seconds=now.seconds)
+            show(completed=now.step, total=now.steps, loss=now.loss, seconds=now.seconds)
             if now.validation:
                 scores = ", ".join(f"{name} {value:.2f} dB" for name, value in now.validation.items())
                 console.print(f"step {now.step} of {now.steps}: {scores}", highlight=False)
 
         yield update
+
+
+@contextmanager
+def _bar(title: str, measure: str, **fields: Any) -> "Iterator[tuple[Console, Callable[..., None]]]":
+    """A bar until the block ends; gives its console, and a function that sets how far it is and the measure's fields."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(measure),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, **fields)
+        yield bar.console, partial(bar.update, task)
+
+
+def _now_and_then(line: Callable[[Any], str]) -> Callable[[Any], None]:
+    """A function that prints a line about what it is given, at most every `LINE_SECONDS`."""
+    due = LINE_SECONDS
+
+    def update(now: Any) -> None:
+        nonlocal due
+        if now.seconds >= due:
+            due = now.seconds + LINE_SECONDS
+            typer.echo(line(now), err=True)
+
+    return update
+
+
+def _frames_line(title: str, now: "Progress") -> str:
+    speed = rate(now.frames, now.seconds)
+    if now.frames_estimate and now.frames_estimate >= now.frames:
+        left = clock((now.frames_estimate - now.frames) / speed)
+        return f"{title}: frame {now.frames} of about {now.frames_estimate}, {speed:.1f} fps, {left} left"
+    return f"{title}: frame {now.frames}, {speed:.1f} fps"
+
+
+def _variants_line(now: "SynthProgress") -> str:
+    left = f", {clock(now.seconds / now.done * (now.jobs - now.done))} left" if now.done else ""
+    speed = f"{rate(now.frames, now.seconds):.1f} fps"
+    return f"variant {now.done} of {now.jobs}, {now.frames} frames, {speed}{left}"
 
 
 def rate(frames: int, seconds: float) -> float:

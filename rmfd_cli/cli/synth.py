@@ -2,22 +2,18 @@
 
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
-from rmfd_cli.cli.progress import LINE_SECONDS, clock, rate
+from rmfd_cli.cli.progress import synthesis_on_stderr
 from rmfd_cli.errors import PartialFailureError, RmfdError, UsageError
 from rmfd_cli.synth.request import LAYERS, Format, Layer, SynthRequest
 
 if TYPE_CHECKING:
     from rmfd_cli.synth.plan import Job
-    from rmfd_cli.synth.run import Progress
 
 PRESETS = ("random", "light", "moderate", "heavy", "violent", "drizzle-veil", "night", "windshield")
 """As `rmfd_cli.rain.presets` has them; naming them in `--help` must not import the simulator."""
@@ -135,7 +131,7 @@ def synth(
 def _synth(clean_dir: Path, out: Path, request: SynthRequest, workers: int, overwrite: bool, quiet: bool) -> None:
     from rmfd_cli.synth.run import synthesize
 
-    with _progress(quiet) as on_progress:
+    with synthesis_on_stderr(quiet) as on_progress:
         report = synthesize(clean_dir, out, request, workers=workers, overwrite=overwrite, on_progress=on_progress)
     for failure in report.failures:
         typer.echo(f"rmfd: failed: {' '.join(failure.split())}", err=True)
@@ -182,48 +178,3 @@ def _print_plan(clean_dir: Path, out: Path | None, request: SynthRequest, overwr
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _progress(quiet: bool) -> "Iterator[Callable[[Progress], None] | None]":
-    """How far it is: a bar where stderr is a terminal, else a plain line now and then."""
-    if quiet:
-        yield None
-    elif sys.stderr.isatty():
-        with _bar() as update:
-            yield update
-    else:
-        yield _lines()
-
-
-@contextmanager
-def _bar() -> "Iterator[Callable[[Progress], None]]":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("variants"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} fps"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("synth", total=None, rate=0.0)
-        yield lambda now: bar.update(task, completed=now.done, total=now.jobs, rate=rate(now.frames, now.seconds))
-
-
-def _lines() -> "Callable[[Progress], None]":
-    due = LINE_SECONDS
-
-    def update(now: "Progress") -> None:
-        nonlocal due
-        if now.seconds < due:
-            return
-        due = now.seconds + LINE_SECONDS
-        left = f", {clock(now.seconds / now.done * (now.jobs - now.done))} left" if now.done else ""
-        speed = f"{rate(now.frames, now.seconds):.1f} fps"
-        typer.echo(f"variant {now.done} of {now.jobs}, {now.frames} frames, {speed}{left}", err=True)
-
-    return update

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rmfd_cli.cli import app
-from rmfd_cli.cli.synth import PRESETS, _lines, parse_layers, parse_size
+from rmfd_cli.cli.progress import synthesis_on_stderr
+from rmfd_cli.cli.synth import PRESETS, parse_layers, parse_size
 from rmfd_cli.errors import UsageError
 from rmfd_cli.rain import presets
 from rmfd_cli.synth.request import LAYERS
@@ -99,9 +100,9 @@ def test_sizes_and_layers_are_understood():
 
 
 def test_a_log_gets_a_line_now_and_then(capsys):
-    update = _lines()
-    for second in range(26):
-        update(Progress(done=second, jobs=50, frames=3 * second, seconds=float(second)))
+    with synthesis_on_stderr(quiet=False) as update:
+        for second in range(26):
+            update(Progress(done=second, jobs=50, frames=3 * second, seconds=float(second)))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert lines[0] == "variant 10 of 50, 30 frames, 3.0 fps, 0:40 left"
