@@ -22,8 +22,9 @@ from rmfd_cli.model.align import sampling_grid, warp
 UNIT = 8
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth."""
 
-CANDIDATES = 3
-"""Sources that a covered pixel can be filled from: previous frame, following frame, last hazy estimate."""
+CANDIDATES = 2
+"""Sources that a covered pixel can be filled from: following frame, last hazy estimate. The latter holds what the previous frame
+would give (docs/decisions.md)."""
 
 LIGHT = 9
 """Numbers that describe the light of a whole frame: mean and spread of its cells' colour and darkest value, darkest of all."""
@@ -76,9 +77,8 @@ class Registered(NamedTuple):
 
     frame: Tensor
     """`[B, 3, H, W]`."""
-    previous: Tensor
     following: Tensor
-    """`[B, 3, H, W]`: how the neighbours differ from the middle frame."""
+    """`[B, 3, H, W]`: how the following frame differs from the middle one."""
     low: Tensor
     high: Tensor
     """`[B, 3, H, W]`: how far a memory of the middle frame may differ from it, by what the window shows."""
@@ -102,7 +102,7 @@ class State(NamedTuple):
     airlight: Tensor
     """`[B, 3, 1, 1]`: running mean of A."""
     light: Tensor
-    """`[B, LIGHT, 1, 1]`: running mean of `_light_of_frame`."""
+    """`[B, LIGHT + deep_width, 1, 1]`: running mean of `_light_of_frame` and of the features of the whole frame."""
 
 
 class Recovered(NamedTuple):
@@ -172,8 +172,8 @@ class InverseRecovery(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, deep, hidden = config.width, config.deep_width, config.hidden
-        # Space to depth and a 1×1 convolution in one, over colours, the candidates' luma and the median's.
-        self.squeeze = nn.Conv2d(3 + CANDIDATES + 1, deep, 4, stride=4)
+        # Space to depth and a 1×1 convolution in one, over colours and the luma of median, neighbours and memory.
+        self.squeeze = nn.Conv2d(3 + 4, deep, 4, stride=4)
         self.enter = _conv(deep, width)
         self.down = nn.Conv2d(width, deep, 2, stride=2)
         self.deep = nn.Sequential(*(Residual(deep, 2 if k == 1 else 1) for k in range(config.deep_blocks)))
@@ -183,8 +183,9 @@ class InverseRecovery(nn.Module):
         self.rain = nn.Conv2d(width, 16 * (CANDIDATES + 1 + 3), 1)
         self.veil = nn.Conv2d(deep, 3, 1)
         self.tint = nn.Conv2d(deep, 3, 1)
-        # A veil lifts the darkest values everywhere: that is seen in the frame as a whole.
-        self.light = nn.Conv2d(deep + 4 + LIGHT, hidden, 1)
+        # A veil lifts the darkest values everywhere, and where there is a veil of rain, there is rain: both are seen in the frame
+        # as a whole only.
+        self.light = nn.Conv2d(deep + 4 + LIGHT + deep, hidden, 1)
         self.lift = nn.Conv2d(hidden, 3, 1)
         # Begin near the identity: little covered, clear air.
         for head in (self.rain, self.veil, self.tint):
@@ -200,9 +201,7 @@ class InverseRecovery(nn.Module):
         self.hidden = hidden
 
     def gather(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
-        """The evidence of a window, as in `Registered`, in the precision of the convolutions."""
-        # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
-        previous, following = _luma(previous), _luma(following)
+        """The evidence of a window, from its frame and the departures of its neighbours' luma; in the convolutions' precision."""
         median = torch.clamp(torch.maximum(previous, following), max=0) + torch.clamp(torch.minimum(previous, following), min=0)
         return torch.cat([x.to(self.squeeze.weight.dtype) for x in (frame, median, previous, following)], 1)
 
@@ -233,6 +232,7 @@ class InverseRecovery(nn.Module):
     def estimate_veil(self, deep: Tensor, frame: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """T and U at full resolution; A: where the network looks for airlight, the frame's own colour, corrected; the light."""
         cells, light = _light_of_frame(frame)
+        light = torch.cat([light, deep.mean((2, 3), keepdim=True, dtype=light.dtype)], 1)
         if last is not None:
             # The light of a scene hardly moves: running means over about five frames.
             light = last.light + 0.2 * (light - last.light)
@@ -313,15 +313,15 @@ class Rmfd(nn.Module):
             _pad(x.permute(0, 3, 1, 2), UNIT).permute(0, 2, 3, 1) for x in (window.to_previous, window.to_following)
         )
         backwards = sampling_grid(to_previous)
-        previous = warp(previous, backwards) - frame
         following = warp(following, sampling_grid(to_following)) - frame
+        # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
+        previous_luma = warp(_luma(previous), backwards) - _luma(frame)
         return Registered(
             frame,
-            previous,
             following,
-            torch.minimum(previous, following).clamp(max=0) - MEMORY_MARGIN,
-            torch.maximum(previous, following).clamp(min=0) + MEMORY_MARGIN,
-            self.recovery.gather(frame, previous, following),
+            torch.minimum(previous_luma, following).clamp(max=0) - MEMORY_MARGIN,
+            torch.maximum(previous_luma, following).clamp(min=0) + MEMORY_MARGIN,
+            self.recovery.gather(frame, previous_luma, _luma(following)),
             backwards,
             sampling_grid(to_previous, UNIT),
             (height, width),
@@ -336,7 +336,7 @@ class Rmfd(nn.Module):
             last = torch.clamp(warp(state.hazy, registered.backwards) - frame, registered.low, registered.high)
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last, last_hidden)
-        hazy = self.recovery.remove_rain(features, frame, [registered.previous, registered.following, last])
+        hazy = self.recovery.remove_rain(features, frame, [registered.following, last])
         transmission, airlight, flow, light = self.recovery.estimate_veil(deep, frame, state)
         coarse = physics.remove_veil(hazy, transmission, airlight, flow)
         recovered = Recovered(coarse, hazy, transmission, airlight, flow, features)

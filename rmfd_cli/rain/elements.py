@@ -197,6 +197,11 @@ class Weather:
     lamp_gain: float = 0.0
     """How strongly lamps in view light the drops; for the night."""
 
+    @property
+    def rains(self) -> bool:
+        """Whether anything falls; there may be a veil and drops on the lens all the same."""
+        return bool(self.layers or self.noise or self.particles)
+
 
 DRY = Weather(layers=(), veil=CLEAR, drop_gain=1.0, drop_glow=(0.0, 0.0, 0.0), gust_degrees=0.0, camera=PERFECT_CAMERA)
 """No rain at all: rendering it gives the clean clip back."""
