@@ -29,6 +29,7 @@ OWNERS = {
     "av": {"video"},
     "ffmpeg": {"video"},
     "imageio_ffmpeg": {"video"},
+    "filelock": {"synth"},
     "subprocess": {"video"},
     "typer": {"cli"},
     "rich": {"cli"},

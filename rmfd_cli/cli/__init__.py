@@ -54,7 +54,7 @@ def _stop_on_signal(number: int, _: object) -> None:
 
 def main() -> None:
     """The entry point of `rmfd`: also SIGTERM and SIGHUP leave nothing half-written behind."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
         # Under nohup, SIGHUP is ignored and has to stay so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop_on_signal)

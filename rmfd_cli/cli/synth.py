@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from rmfd_cli.synth.request import LAYERS, Format, Layer, SynthRequest
 
 if TYPE_CHECKING:
     from rmfd_cli.synth.plan import Job
+    from rmfd_cli.synth.run import SynthReport
 
 PRESETS = ("random", "light", "moderate", "heavy", "violent", "drizzle-veil", "night", "windshield")
 """As `rmfd_cli.rain.presets` has them; naming them in `--help` must not import the simulator."""
@@ -36,7 +38,9 @@ Examples:
 The same command again skips what is complete and makes the rest.
 
 {EXIT_CODES}
-A variant is complete or not there at all; one that fails is named at the end and stops no other."""
+A variant is complete or not there at all; one that fails, or a folder that cannot be read, is named
+at the end and stops no other. Where nothing could be made, the code is that of the failures, and 3 if
+they are of several kinds."""
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -94,7 +98,7 @@ def synth(
     workers: Annotated[int | None, typer.Option(help="Processes to render with. [default: one per core]")] = None,
     preview: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Only write a contact sheet: clean, layers and rainy (not coded)."),
+        typer.Option(metavar="FILE.png", help="Only write a contact sheet: clean, layers and rainy."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be made.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was made with other options.")] = False,
@@ -131,19 +135,39 @@ def synth(
 def _synth(clean_dir: Path, out: Path, request: SynthRequest, workers: int, overwrite: bool, quiet: bool) -> None:
     from rmfd_cli.synth.run import synthesize
 
-    with synthesis_on_stderr(quiet) as on_progress:
-        report = synthesize(clean_dir, out, request, workers=workers, overwrite=overwrite, on_progress=on_progress)
-    for failure in report.failures:
-        typer.echo(f"rmfd: failed: {' '.join(failure.split())}", err=True)
-    failed = len(report.failures)
-    total = report.made + report.skipped + failed
-    if failed == total:
-        raise RmfdError(f"{out}: nothing was made; {failed} of {total} variants failed")
-    if failed:
-        raise PartialFailureError(f"{out}: {failed} of {total} variants failed, the others are complete")
+    failures: list[RmfdError] = []
+    try:
+        with synthesis_on_stderr(quiet) as on_progress:
+            report = synthesize(
+                *(clean_dir, out, request),
+                workers=workers,
+                overwrite=overwrite,
+                on_progress=on_progress,
+                on_failure=failures.append,
+            )
+    finally:
+        for failure in failures:
+            typer.echo(f"rmfd: failed: {' '.join(str(failure).split())}", err=True)
+    if failures:
+        raise _verdict(out, report)
     if not quiet:
         speed = f", {report.frames} frames in {report.seconds:.1f} s" if report.made else ""
         typer.echo(f"{out}: {report.made} variants made, {report.skipped} were complete{speed}", err=True)
+
+
+def _verdict(out: Path, report: "SynthReport") -> RmfdError:
+    """The error that a run with failures ends in."""
+    complete = report.made + report.skipped
+    what = []
+    if failed := len(report.failures):
+        what.append(f"{failed} of {complete + failed} variants failed")
+    if folders := len(report.unreadable):
+        what.append(f"{folders} folder{'s' if folders > 1 else ''} could not be read")
+    if complete:
+        return PartialFailureError(f"{out}: {' and '.join(what)}, the others are complete")
+    failures = (*report.failures, *report.unreadable)
+    alike = len({failure.exit_code for failure in failures}) == 1
+    return (type(failures[0]) if alike else PartialFailureError)(f"{out}: nothing was made; {' and '.join(what)}")
 
 
 def _preview(clean_dir: Path, request: SynthRequest, path: Path, quiet: bool) -> None:
@@ -152,13 +176,15 @@ def _preview(clean_dir: Path, request: SynthRequest, path: Path, quiet: bool) ->
     from rmfd_cli.synth.preview import write_preview
     from rmfd_cli.synth.run import make_plan
 
-    for failure in write_preview(make_plan(clean_dir, request), path):
+    jobs, unreadable = make_plan(clean_dir, request)
+    for failure in (*unreadable, *write_preview(jobs, path)):
         typer.echo(f"rmfd: warning: {failure}", err=True)
     if not quiet:
         typer.echo(f"{path}", err=True)
 
 
 def _print_plan(clean_dir: Path, out: Path | None, request: SynthRequest, overwrite: bool) -> None:
+    from rmfd_cli.synth.identity import identify
     from rmfd_cli.synth.layouts import place
     from rmfd_cli.synth.publish import is_done
     from rmfd_cli.synth.run import make_plan
@@ -168,8 +194,11 @@ def _print_plan(clean_dir: Path, out: Path | None, request: SynthRequest, overwr
         where = place(job, stored_streams(job), request.format)
         return f"{job.source}\t{where.name}\t{request.preset}\tseed {job.seed}"
 
-    jobs = make_plan(clean_dir, request)
-    to_do = jobs if out is None else [job for job in jobs if not is_done(job, out, overwrite)]
+    jobs, unreadable = make_plan(clean_dir, request)
+    for folder in unreadable:
+        typer.echo(f"rmfd: warning: {folder}", err=True)
+    identify_once = cache(identify)
+    to_do = jobs if out is None else [job for job in jobs if not is_done(job, out, overwrite, identify_once)]
     for job in to_do:
         typer.echo(line(job))
     complete = f", {len(jobs) - len(to_do)} more are complete" if len(to_do) < len(jobs) else ""

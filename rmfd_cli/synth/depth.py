@@ -6,7 +6,6 @@ Below the folder of depth maps, clip `town/street` has either one map for all fr
 float metres, with what is not finite or not positive as not measured. What was not measured counts as `FAR_M`.
 """
 
-import hashlib
 from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError
-from rmfd_cli.synth.frames import file_sha256, fit
+from rmfd_cli.synth.frames import fit
 from rmfd_cli.synth.sources import natural
 from rmfd_cli.video.images import read_grey16
 
@@ -41,7 +40,7 @@ def depth_maps(depth_dir: Path, clip: str, size_px: tuple[int, int]) -> Iterator
         InputError: The clip has no map, or one cannot be read.
     """
     base = depth_dir / clip
-    paths = _files(base)
+    paths = depth_files(depth_dir, clip)
     if len(paths) == 1 and paths[0].parent == base.parent:
         yield from repeat(_read(paths[0], size_px))
     for path in paths:
@@ -49,19 +48,17 @@ def depth_maps(depth_dir: Path, clip: str, size_px: tuple[int, int]) -> Iterator
     raise InputError(f"{base}: has {len(paths)} depth maps, fewer than the clip has frames; add the others or leave just one")
 
 
-def depth_fingerprint(depth_dir: Path, clip: str) -> str:
-    """SHA-256 of the names and bytes of a clip's depth maps.
+def depth_files(depth_dir: Path, clip: str) -> list[Path]:
+    """The depth maps of a clip, in order.
+
+    Args:
+        depth_dir: The folder of depth maps.
+        clip: The clip's name.
 
     Raises:
-        InputError: The clip has no map.
+        InputError: It has none.
     """
-    digest = hashlib.sha256()
-    for path in _files(depth_dir / clip):
-        digest.update(f"{path.name} {file_sha256(path)}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def _files(base: Path) -> list[Path]:
+    base = depth_dir / clip
     for suffix in (".png", ".npy"):
         single = base.with_name(base.name + suffix)
         if single.is_file():

@@ -1,10 +1,8 @@
 """The pictures of a clean clip: upright 8-bit RGB, one at a time, scaled and cropped as asked."""
 
-import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -99,42 +97,6 @@ def fit(picture: NDArray[Any], size_px: tuple[int, int], interpolation: int | No
         picture = cv2.resize(picture, scaled, interpolation=method)
     left, top = (scaled[0] - new_width) // 2, (scaled[1] - new_height) // 2
     return np.ascontiguousarray(picture[top : top + new_height, left : left + new_width])
-
-
-def fingerprint(clip: Clip) -> str:
-    """SHA-256 of a video's bytes; of a folder of frames, of their names and the SHA-256 of each.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        if not clip.frames:
-            return file_sha256(clip.path)
-        lines = (f"{path.name} {file_sha256(path)}\n" for path in clip.frames)
-        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-    except OSError as error:
-        raise InputError(f"{clip.path}: cannot be read ({error.strerror}); check the name and the disk") from None
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def size_bytes(clip: Clip) -> int:
-    """Bytes of all its files together.
-
-    Raises:
-        InputError: It is not there any more.
-    """
-    try:
-        return sum(path.stat().st_size for path in clip.frames or (clip.path,))
-    except OSError as error:
-        raise InputError(f"{clip.path}: cannot be read ({error.strerror}); check the name and the disk") from None
 
 
 def _decode(clip: Clip) -> Iterator[NDArray[Any]]:

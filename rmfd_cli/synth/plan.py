@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from rmfd_cli.synth.identity import Identity
 from rmfd_cli.synth.request import SynthRequest
 from rmfd_cli.synth.sources import Clip
 
@@ -22,6 +23,8 @@ class Job:
     seed: int
     """Of everything random in this variant, in [0, 2⁶³)."""
     request: SynthRequest
+    identity: Identity | None = None
+    """Of the clip's files, where they have been read already."""
 
 
 def plan(clips: list[Clip], clean_dir: Path, request: SynthRequest) -> list[Job]:

@@ -15,7 +15,7 @@ from rmfd_cli.rain.render import Rendering, render_frames
 from rmfd_cli.synth.depth import depth_maps
 from rmfd_cli.synth.frames import Survey, frame_rate, read_pictures
 from rmfd_cli.synth.plan import Job
-from rmfd_cli.synth.variant import sample, to_pictures, to_tensor
+from rmfd_cli.synth.variant import sample, through_coder, to_pictures, to_tensor
 from rmfd_cli.video.images import write_png
 from rmfd_cli.video.reader import VideoReader
 
@@ -35,7 +35,8 @@ _LABEL_PX = 24
 def write_preview(jobs: Sequence[Job], path: Path) -> list[str]:
     """Write one row of pictures for the first variant of each of the first clips that can be read.
 
-    The rain is that of the data set itself where headers tell the true number of frames, and like it elsewhere.
+    The rain is that of the data set itself where headers tell the true number of frames, and like it elsewhere; the rainy
+    picture has gone through the camera's coder with those before it.
 
     Args:
         jobs: The plan.
@@ -70,22 +71,28 @@ def _row(job: Job) -> NDArray[np.uint8]:
         raise InputError(f"{job.clip.path}: holds no picture")
     height, width, _ = pictures[0].shape
     known = Survey(max(frames, len(pictures)), (width, height), frame_rate(job.clip))
-    shown = len(pictures) - 1
-    depth = None
+    weather, scene = sample(job, known)
+    coder = weather.camera.coder
+    code = through_coder(coder, known.frame_rate)
+    maps = None
     if job.request.depth_dir is not None:
         maps = depth_maps(Path(job.request.depth_dir), job.clip.name, known.size_px)
-        depth = torch.from_numpy(next(islice(maps, shown, None)))[None, None]
-    scene = sample(job, known).scene
-    clean = to_tensor(pictures[shown:])
-    with torch.inference_mode():
-        rendering = render_frames(clean, scene, shown, depth, with_motion=True)
-    return np.concatenate([_tile(picture, label) for label, picture in _panels(job, clean, rendering)], axis=1)
+    for index, picture in enumerate(pictures):
+        depth = None if maps is None else torch.from_numpy(next(maps))[None, None]
+        # What is shown of one frame depends on those before it only by the coder.
+        if coder is None and index < len(pictures) - 1:
+            continue
+        with torch.inference_mode():
+            rendering = render_frames(to_tensor([picture]), scene, index, depth, with_motion=True)
+        (coded,) = code(to_pictures(rendering.rainy))
+    rainy = ("rainy" if coder is None else f"rainy, {coder.codec} crf {coder.crf}", to_tensor([coded]))
+    panels = [(f"{job.clip.name}, {job.request.preset}", to_tensor(pictures[-1:])), *_layer_panels(rendering), rainy]
+    return np.concatenate([_tile(panel, label) for label, panel in panels], axis=1)
 
 
-def _panels(job: Job, clean: Tensor, rendering: Rendering) -> list[tuple[str, Tensor]]:
+def _layer_panels(rendering: Rendering) -> list[tuple[str, Tensor]]:
     layers = rendering.layers
     return [
-        (f"{job.clip.name}, {job.request.preset}", clean),
         (f"streaks x{AMPLIFIED}", AMPLIFIED * layers.streaks),
         (f"occlusion x{AMPLIFIED}", AMPLIFIED * layers.occlusion),
         ("colour of the drops", layers.occluder),
@@ -93,7 +100,6 @@ def _panels(job: Job, clean: Tensor, rendering: Rendering) -> list[tuple[str, Te
         ("transmission", layers.transmission),
         (f"flow x{FLOW_AMPLIFIED}", 0.5 + FLOW_AMPLIFIED * layers.flow),
         (f"motion, {_MOTION_PX} px full", 0.5 + torch.cat([rendering.motion, 0 * layers.flow], 1) / (2 * _MOTION_PX)),
-        ("rainy", rendering.rainy),
     ]
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from rmfd_cli.errors import InputError
 
@@ -27,8 +28,17 @@ class Clip:
     """The frames in order; empty for a video."""
 
 
-def find_clips(clean_dir: Path) -> list[Clip]:
-    """Every clip at any depth below a folder, in natural order (`a2` before `a10`).
+class Found(NamedTuple):
+    """What lies below a folder."""
+
+    clips: list[Clip]
+    """In natural order (`a2` before `a10`)."""
+    unreadable: list[InputError]
+    """Folders below it that cannot be read."""
+
+
+def find_clips(clean_dir: Path) -> Found:
+    """Every clip at any depth below a folder.
 
     A clip is a video, or the pictures of one folder whose names end in a number and are alike before it; where a folder
     holds several such rows of pictures, each is a clip of its own. Hidden files and folders are left out, links are
@@ -38,13 +48,15 @@ def find_clips(clean_dir: Path) -> list[Clip]:
         clean_dir: The folder.
 
     Raises:
-        InputError: There is no such folder, or no clip below it, or two clips would get the same name.
+        InputError: There is no such folder, or no clip below it, or two clips would get the same name, or it is unclear
+            which pictures are the frames of a clip.
     """
     if not clean_dir.is_dir():
         what = "is a file; name the folder that holds it" if clean_dir.exists() else "no such folder; check the name"
         raise InputError(f"{clean_dir}: {what}")
     clips = []
-    for folder, names in _walk(clean_dir):
+    folders, unreadable = _walk(clean_dir)
+    for folder, names in folders:
         paths = [folder / name for name in sorted(names, key=natural)]
         clips += [
             Clip(path.relative_to(clean_dir).with_suffix("").as_posix(), path)
@@ -56,27 +68,45 @@ def find_clips(clean_dir: Path) -> list[Clip]:
         for prefix, frames in rows.items():
             name = own_name if len(rows) == 1 else f"{own_name}/{prefix.rstrip('-_. ')}".strip("/")
             clips.append(Clip(name or clean_dir.resolve().name or "clip", folder, frames))
+    if not clips and unreadable:
+        raise unreadable[0]
     if not clips:
         raise InputError(f"{clean_dir}: holds no video and no folder of numbered frames; name a folder of clean clips")
     clips.sort(key=lambda clip: natural(clip.name))
     for one, other in pairwise(clips):
         if one.name == other.name:
             raise InputError(f"{one.path} and {other.path}: both would be called {one.name}; rename one of them")
-    return clips
+    return Found(clips, unreadable)
 
 
 def frame_rows(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
-    """Pictures with numbered names, by what stands before the number; a single picture is no row.
+    """Pictures with numbered names, by what stands before the number; a single picture of its kind is no row.
 
     Args:
         paths: Files of one folder, in natural order.
+
+    Raises:
+        InputError: Pictures of two kinds have the same name before the number, or two of one kind have the same number:
+            they may be frames and their masks, or frames twice.
     """
-    rows: dict[str, list[Path]] = defaultdict(list)
+    kinds: dict[tuple[str, str], dict[int, Path]] = defaultdict(dict)
     for path in paths:
-        match = re.fullmatch(r"(.*?)\d+", path.stem)
+        match = re.fullmatch(r"(.*?)(\d+)", path.stem)
         if match and path.suffix.lower() in FRAME_SUFFIXES:
-            rows[match[1]].append(path)
-    return {prefix: tuple(row) for prefix, row in rows.items() if len(row) > 1}
+            same = kinds[match[1], path.suffix.lower()].setdefault(int(match[2]), path)
+            if same is not path:
+                raise InputError(f"{path}: has the number of {same.name}; sort the pictures so that each frame is there once")
+    rows: dict[str, tuple[Path, ...]] = {}
+    for (prefix, suffix), row in kinds.items():
+        if len(row) > 1 and prefix in rows:
+            one = rows[prefix][0]
+            raise InputError(
+                f"{one.parent}: has frames named {prefix}NUMBER as {one.suffix} and as {suffix}; "
+                "move one kind to a folder of its own if it is a clip, else out"
+            )
+        if len(row) > 1:
+            rows[prefix] = tuple(row.values())
+    return rows
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -85,13 +115,12 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts), (2, 0, text))
 
 
-def _walk(top: Path) -> list[tuple[Path, list[str]]]:
-    found, seen = [], set()
-
-    def fail(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); make the folder readable")
-
-    for folder, folders, names in os.walk(top, followlinks=True, onerror=fail):
+def _walk(top: Path) -> tuple[list[tuple[Path, list[str]]], list[InputError]]:
+    """Folders with the names of their files, and what is wrong with those that cannot be listed."""
+    found: list[tuple[Path, list[str]]] = []
+    errors: list[OSError] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(top, followlinks=True, onerror=errors.append):
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()
@@ -99,4 +128,5 @@ def _walk(top: Path) -> list[tuple[Path, list[str]]]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found.append((Path(folder), [name for name in names if not name.startswith(".")]))
-    return found
+    hint = "make the folder readable or take it out"
+    return found, [InputError(f"{error.filename}: cannot be read ({error.strerror}); {hint}") for error in errors]

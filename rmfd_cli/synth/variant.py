@@ -21,8 +21,9 @@ from rmfd_cli.rain.elements import Coder
 from rmfd_cli.rain.presets import preset
 from rmfd_cli.rain.render import Rendering, Scene, draw_scene, render_frames
 from rmfd_cli.rain.weather import Weather
-from rmfd_cli.synth.depth import depth_fingerprint, depth_maps
-from rmfd_cli.synth.frames import Survey, file_sha256, fingerprint, read_pictures, size_bytes, survey
+from rmfd_cli.synth.depth import depth_maps
+from rmfd_cli.synth.frames import Survey, read_pictures, survey
+from rmfd_cli.synth.identity import file_sha256, identify
 from rmfd_cli.synth.layers import SCALES, by_stream, streams_of, to_codes
 from rmfd_cli.synth.layouts import place, stream_path
 from rmfd_cli.synth.plan import Job
@@ -68,16 +69,6 @@ def sample(job: Job, known: Survey) -> Sampled:
     return Sampled(weather, draw_scene(weather, known.frames, height, width, generator, float(known.frame_rate)))
 
 
-def depth_of(job: Job) -> str | None:
-    """Fingerprint of the depth maps of a job's clip; None without any.
-
-    Raises:
-        InputError: There should be some.
-    """
-    folder = job.request.depth_dir
-    return None if folder is None else depth_fingerprint(Path(folder), job.clip.name)
-
-
 def stored_streams(job: Job) -> tuple[str, ...]:
     """What is stored of a variant: always `rainy` and `clean`, then what belongs to its layers."""
     return ("rainy", "clean", *streams_of(job.request.stored_layers))
@@ -106,7 +97,7 @@ def make_variant(job: Job, folder: Path, on_frames: Callable[[int], None]) -> No
             )
             for stream in streams
         }
-        coded = _through_coder(sampled.weather.camera.coder, known.frame_rate)
+        coded = through_coder(sampled.weather.camera.coder, known.frame_rate)
         for pictures, rendering in render_clip(job, known, sampled.scene):
             _store(writers, pictures, coded(to_pictures(rendering.rainy)), rendering, clipped)
             on_frames(len(pictures))
@@ -150,10 +141,15 @@ def to_pictures(clip: Tensor) -> NDArray[np.uint8]:
     return (clip.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def _through_coder(
+def through_coder(
     coder: Coder | None, frame_rate: Fraction
 ) -> Callable[[Iterable[NDArray[np.uint8]]], list[NDArray[np.uint8]]]:
-    """A function that gives pictures as they come out of the camera's coder, which goes on from one call to the next."""
+    """A function that gives pictures as they come out of the camera's coder, which goes on from one call to the next.
+
+    Args:
+        coder: The camera's; without one pictures stay as they are.
+        frame_rate: Pictures per second.
+    """
     if coder is None:
         return list
     waiting: deque[NDArray[np.uint8]] = deque()
@@ -197,14 +193,15 @@ def _metadata(job: Job, known: Survey, sampled: Sampled, folder: Path, clipped: 
     """All that `metadata.json` says; nothing in it depends on when, where or by how many workers it was made."""
     streams, layout = stored_streams(job), job.request.format
     weather, scene = sampled
+    identity = job.identity or identify(job.clip, job.request.depth_dir)
     return {
         "schema": SCHEMA,
         "rmfd": __version__,
         "name": place(job, streams, layout).name,
         "variant": job.variant,
         "seed": job.seed,
-        "source": {"path": job.source, "clip": job.clip.name, "bytes": size_bytes(job.clip), "sha256": fingerprint(job.clip)},
-        "depth_sha256": depth_of(job),
+        "source": {"path": job.source, "clip": job.clip.name, "bytes": identity.bytes, "sha256": identity.sha256},
+        "depth_sha256": identity.depth_sha256,
         "frames": known.frames,
         "width_px": known.size_px[0],
         "height_px": known.size_px[1],

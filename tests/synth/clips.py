@@ -28,12 +28,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def jobs_of(clean: Path, request: SynthRequest) -> list[Job]:
-    return plan(find_clips(clean), clean, request)
+    return plan(find_clips(clean).clips, clean, request)
 
 
 def made(clean: Path, out: Path, request: SynthRequest, on_frames: Callable[[int], None] = lambda count: None) -> list[Job]:
     """All variants rendered here and now, straight to their places."""
-    jobs = make_plan(clean, request)
+    jobs, _ = make_plan(clean, request)
     for job in jobs:
         make_variant(job, out, on_frames)
     return jobs

@@ -7,11 +7,11 @@ from typer.testing import CliRunner
 
 from rmfd_cli.cli import app
 from rmfd_cli.cli.progress import synthesis_on_stderr
-from rmfd_cli.cli.synth import PRESETS, parse_layers, parse_size
-from rmfd_cli.errors import UsageError
+from rmfd_cli.cli.synth import PRESETS, _verdict, parse_layers, parse_size
+from rmfd_cli.errors import InputError, MachineError, OutputError, PartialFailureError, UsageError
 from rmfd_cli.rain import presets
 from rmfd_cli.synth.request import LAYERS
-from rmfd_cli.synth.run import Progress
+from rmfd_cli.synth.run import Progress, SynthReport
 from tests.synth import clips
 
 
@@ -87,6 +87,23 @@ def test_an_empty_folder_is_one_line(tmp_path):
     assert done.exit_code == 1
     assert done.stderr.startswith(f"rmfd: error: {tmp_path}: holds no video")
     assert not (tmp_path.parent / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("complete", "failures", "folders", "kind", "words"),
+    [
+        (0, [MachineError("a"), MachineError("b")], [], MachineError, "nothing was made; 2 of 2 variants failed"),
+        (0, [OutputError("a"), InputError("b")], [InputError("c")], OutputError, "2 of 2 variants failed and 1 folder could"),
+        (0, [MachineError("a"), InputError("b")], [], PartialFailureError, "nothing was made; 2 of 2 variants failed"),
+        (2, [MachineError("a")], [], PartialFailureError, "1 of 3 variants failed, the others are complete"),
+        (1, [], [InputError("a"), InputError("b")], PartialFailureError, "2 folders could not be read, the others are"),
+    ],
+)
+def test_the_exit_code_is_that_of_the_failures_only_where_all_failed_alike(complete, failures, folders, kind, words):
+    report = SynthReport(complete, 0, tuple(failures), tuple(folders), frames=0, seconds=0.0)
+    verdict = _verdict(Path("out"), report)
+    assert verdict.exit_code == kind.exit_code
+    assert words in str(verdict)
 
 
 def test_sizes_and_layers_are_understood():

@@ -21,7 +21,7 @@ def tree(root: Path, *names: str) -> Path:
 
 
 def names(root: Path) -> list[str]:
-    return [clip.name for clip in find_clips(root)]
+    return [clip.name for clip in find_clips(root).clips]
 
 
 def test_videos_and_frames_are_found_at_any_depth_in_natural_order(tmp_path):
@@ -32,7 +32,7 @@ def test_videos_and_frames_are_found_at_any_depth_in_natural_order(tmp_path):
 
 def test_frames_come_by_number_whatever_their_padding(tmp_path):
     tree(tmp_path, *(f"a/f-{number}.jpg" for number in (10, 9, 1, 100)))
-    (clip,) = find_clips(tmp_path)
+    (clip,) = find_clips(tmp_path).clips
     assert clip.name == "a"
     assert [path.stem for path in clip.frames] == ["f-1", "f-9", "f-10", "f-100"]
 
@@ -40,6 +40,27 @@ def test_frames_come_by_number_whatever_their_padding(tmp_path):
 def test_rows_of_frames_that_share_a_folder_are_clips_of_their_own(tmp_path):
     tree(tmp_path, "a/gtc-1.jpg", "a/gtc-2.jpg", "a/other_01.png", "a/other_02.png")
     assert names(tmp_path) == ["a/gtc", "a/other"]
+
+
+def test_a_single_picture_of_another_kind_is_no_frame(tmp_path):
+    tree(tmp_path, "a/1.jpg", "a/2.jpg", "a/1.png")
+    (clip,) = find_clips(tmp_path).clips
+    assert [path.name for path in clip.frames] == ["1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (("1.jpg", "1.png", "2.jpg", "2.png"), r"a: has frames named NUMBER as \.jpg and as \.png; move one kind"),
+        (("f1.JPG", "f2.jpg", "f1.webp", "f2.webp", "f3.webp"), r"a: has frames named fNUMBER as "),
+        (("1.png", "01.png", "2.png"), r"a/1\.png: has the number of 01\.png|a/01\.png: has the number of 1\.png"),
+        (("1.JPG", "1.jpg", "2.jpg"), r"has the number of 1\."),
+    ],
+)
+def test_frames_that_are_there_twice_are_refused(tmp_path, files, words):
+    tree(tmp_path, *(f"a/{name}" for name in files))
+    with pytest.raises(InputError, match=words):
+        find_clips(tmp_path)
 
 
 def test_the_folder_itself_may_be_the_clip(tmp_path):
@@ -80,7 +101,7 @@ def test_natural_order_is_total():
 
 def test_a_seed_depends_on_the_clip_and_the_variant_and_on_nothing_else(tmp_path):
     tree(tmp_path, "a.mp4", "b.mp4", "c.mp4")
-    clips = find_clips(tmp_path)
+    clips = find_clips(tmp_path).clips
     request = SynthRequest(variants=3)
     seeds = {(job.source, job.variant): job.seed for job in plan(clips, tmp_path, request)}
     assert len(set(seeds.values())) == 9

@@ -1,16 +1,23 @@
 """Whole data sets: the same bytes whoever makes them, complete variants only, and failures that stop nothing."""
 
+import dataclasses
 import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from rmfd_cli.cli import app
-from rmfd_cli.errors import OutputError, OutputExistsError, UsageError
+from rmfd_cli.errors import MachineError, MemoryExhaustedError, OutputError, OutputExistsError, RmfdError, UsageError
+from rmfd_cli.synth import run
+from rmfd_cli.synth.identity import Identity, identify
 from rmfd_cli.synth.pool import Ended, work_through
 from rmfd_cli.synth.publish import clear_up, hidden_folder, only_writer, publish
 from rmfd_cli.synth.request import SynthRequest
@@ -18,6 +25,7 @@ from rmfd_cli.synth.run import synthesize
 from rmfd_cli.synth.variant import make_variant
 from tests.synth import clips
 
+ROOT = Path(__file__).parents[2]
 REQUEST = SynthRequest(preset="heavy", variants=2, layers=("streaks", "occlusion"))
 
 
@@ -168,13 +176,14 @@ def test_what_rmfd_has_not_made_is_not_touched(clean, tmp_path, overwrite):
 def test_a_publication_that_was_cut_short_is_taken_back(clean, tmp_path):
     """Rain and GT are two folders: a run killed between the two renames leaves one without the other."""
     (job, *_) = clips.jobs_of(clean, SynthRequest(format="rainsyn", preset="light"))
-    tree = hidden_folder(job, tmp_path) / "tree"
+    run = tmp_path / ".rmfd-synth-killed"
+    tree = hidden_folder(job, run) / "tree"
     tree.mkdir(parents=True)
     make_variant(job, tree, lambda count: None)
     # The third of three renames fails, as if the run had ended before it.
     (tree / "metadata/b-0.json").unlink()
     with pytest.raises(OutputError):
-        publish(job, tmp_path)
+        publish(job, tmp_path, run)
     assert (tmp_path / "Rain/b-0/00000000.png").is_file()
     clear_up(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -188,7 +197,7 @@ def test_a_clip_that_has_gone_costs_nothing_else(clean, copy, whole, tmp_path):
     (tmp_path / "clean/b.mkv").symlink_to(tmp_path / "nowhere")
     report = synthesize(tmp_path / "clean", copy, REQUEST)
     assert (report.made, report.skipped, len(report.failures)) == (0, 4, 2)
-    assert all("b.mkv" in failure and "no such file" in failure for failure in report.failures)
+    assert all("b.mkv" in str(failure) and "no such file" in str(failure) for failure in report.failures)
     assert clips.contents(copy) == whole
 
 
@@ -226,14 +235,105 @@ def suicidal(job: int, on_frames: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if job == 2:
         raise ZeroDivisionError("by nothing")
+    if job == 3:
+        raise MachineError("no x264 here")
+    if job == 4:
+        np.empty(1 << 60, np.uint8)
+    if job == 5:
+        torch.empty(1 << 60, dtype=torch.uint8)
 
 
-def test_a_worker_that_dies_costs_its_job_and_no_other():
-    ended = [event for event in work_through([0, 1, 2, 3], suicidal, 1) if isinstance(event, Ended)]
-    assert [event.job for event in ended] == [0, 1, 2, 3]
-    assert [event.error is None for event in ended] == [True, False, False, True]
-    assert "memory" in (ended[1].error or "")
-    assert "ZeroDivisionError" in (ended[2].error or "")
+def test_a_worker_that_dies_costs_its_job_and_no_other_and_errors_stay_what_they_are():
+    ended = [event for event in work_through(range(7), suicidal, 1) if isinstance(event, Ended)]
+    assert [event.job for event in ended] == list(range(7))
+    kinds = (None, MemoryExhaustedError, RmfdError, MachineError, MemoryExhaustedError, MemoryExhaustedError, None)
+    assert [event.error and type(event.error) for event in ended] == [*kinds]
+    assert "killed" in str(ended[1].error)
+    assert "ZeroDivisionError: by nothing" in str(ended[2].error)
+    assert str(ended[3].error) == "no x264 here"
+
+
+def test_a_job_is_taken_when_a_worker_is_free_for_it():
+    taken = []
+    for event in work_through((taken.append(job) or job for job in (0, 6, 7)), suicidal, 1):
+        if isinstance(event, Ended):
+            assert taken[-1] == event.job
+
+
+def test_every_clip_is_read_once_however_many_variants(clean, copy, whole, monkeypatch):
+    read = []
+    monkeypatch.setattr(run, "identify", lambda clip, depth_dir: read.append(clip.name) or identify(clip, depth_dir))
+    for name in ("b/1", "town/frames/0", "town/frames/1"):
+        (copy / name / "metadata.json").unlink()
+        shutil.rmtree(copy / name)
+    assert synthesize(clean, copy, REQUEST).made == 3
+    assert sorted(read) == ["b", "town/a", "town/frames"]
+    assert clips.contents(copy) == whole
+
+
+def test_a_variant_takes_the_parent_s_word_for_what_the_clip_is(clean, tmp_path):
+    (job, *_) = clips.jobs_of(clean, SynthRequest(preset="light", layers=(), frames=1))
+    make_variant(dataclasses.replace(job, identity=Identity(7, "seven", None)), tmp_path, lambda count: None)
+    source = json.loads((tmp_path / "b/0/metadata.json").read_text())["source"]
+    assert (source["bytes"], source["sha256"]) == (7, "seven")
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_done(tmp_path):
+    """No right stops root, but no system lists a folder below a path of more than 4096 bytes."""
+    clips.video(tmp_path / "clean/good.mkv", frames=1)
+    folder = os.open(tmp_path / "clean", os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir(250 * "d", dir_fd=folder)
+        above, folder = folder, os.open(250 * "d", os.O_RDONLY, dir_fd=folder)
+        os.close(above)
+    os.close(folder)
+    out = tmp_path / "out"
+    words = ("synth", str(tmp_path / "clean"), "--layers", "none", "--workers", "1", "--quiet")
+    done = CliRunner().invoke(app, [*words, "-o", str(out)])
+    failed, verdict = done.stderr.splitlines()
+    assert failed.startswith(f"rmfd: failed: {tmp_path}/clean/ddd")
+    assert failed.endswith("cannot be read (File name too long); make the folder readable or take it out")
+    assert (verdict, done.exit_code) == (f"rmfd: error: {out}: 1 folder could not be read, the others are complete", 3)
+    assert (out / "good/0/metadata.json").is_file()
+    plan = CliRunner().invoke(app, [*words, "--dry-run"])
+    assert (plan.exit_code, plan.stdout.split()[:2]) == (0, ["good.mkv", "good/0"])
+    assert plan.stderr.startswith("rmfd: warning: ")
+
+
+def test_nothing_outside_the_data_set_is_removed(clean, copy, tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    path = copy / "b/0/metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["files"] |= {"../precious": "", str(tmp_path / "precious"): "", ".": ""}
+    path.write_text(json.dumps(metadata))
+    synthesize(clean, copy, SynthRequest(preset="light", frames=1, layers=()), overwrite=True)
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert (copy / "b/1/metadata.json").is_file()
+
+
+NOT_POSIX = """
+import signal, sys
+for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+    sys.modules[name] = None
+for name in ("pthread_sigmask", "SIGKILL"):
+    delattr(signal, name)
+from pathlib import Path
+from rmfd_cli.synth.request import SynthRequest
+from rmfd_cli.synth.run import synthesize
+if __name__ == "__main__":
+    synthesize(*map(Path, sys.argv[1:]), SynthRequest(preset="heavy", layers=("streaks", "occlusion")))
+"""
+"""What Windows lacks, in the parent and in its workers."""
+
+
+def test_a_system_without_what_is_posix_s_own_makes_the_same(clean, whole, tmp_path):
+    (tmp_path / "script.py").write_text(NOT_POSIX)
+    command = [sys.executable, str(tmp_path / "script.py"), str(clean), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    made = clips.contents(tmp_path / "out")
+    assert made.pop("meta_info.txt").count(b"\n") == 3
+    assert made == {name: data for name, data in whole.items() if "/0/" in name}
 
 
 def test_metadata_is_the_same_wherever_it_is_made(whole):
