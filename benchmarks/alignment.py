@@ -27,7 +27,8 @@ from torch.nn import functional as F
 
 from rmfd_cli.metrics import psnr
 from rmfd_cli.model.align import SHRINK, estimate_flow, sampling_grid, warp
-from rmfd_cli.training.data import draw_clip, load_clips
+from rmfd_cli.training.clips import load_clips
+from rmfd_cli.training.data import draw_clip
 
 Flow = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
 """Luma of the current frame and of a neighbour, `[H, W]` uint8, to displacement `[H, W, 2]` in pixels."""

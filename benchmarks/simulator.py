@@ -22,14 +22,16 @@ import torch
 from media import read_clip
 from torch.nn import functional as F
 
-from rmfd_cli.model.network import ModelConfig, Rmfd
 from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.rain.presets import preset
 from rmfd_cli.rain.render import render
-from rmfd_cli.training.data import Batch, Clip, clip_flows, draw_batch
-from rmfd_cli.training.loop import update
+from rmfd_cli.training.batches import Lesson
+from rmfd_cli.training.clips import Clip
+from rmfd_cli.training.data import Batch, clip_flows, draw_batch
+from rmfd_cli.training.learner import Learner, make_learner, update
 from rmfd_cli.training.losses import LossWeights
+from rmfd_cli.training.parallel import Ranks
 
 PRESETS = ("light", "violent")
 SIZES_PX = ((640, 480), (1920, 1080))
@@ -106,19 +108,18 @@ def training_step(path: Path, batches: int) -> None:
     options = TrainOptions(data=str(path), validation=str(path))
     clips: list[Clip] = [np.rint(read_clip(path, 64) * 255).astype(np.uint8)]
     updates, frames = options.updates_per_clip, options.updates_per_clip * options.clip_frames
-    model = Rmfd(ModelConfig()).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate)
+    learner = make_learner(options, None, None, Ranks(), torch.device("cpu"))
     rows: dict[str, list[float]] = {}
 
     def draw(number: int, size: int) -> Batch:
         return draw_batch(clips, options.seed, number, size=size, frames=frames, crop_px=options.crop_px)
 
-    learn(model, optimizer, draw(0, 1), options)
+    learn(learner, draw(0, 1), options)
     for number in range(1, batches + 1):
         began = time.perf_counter()
         batch = draw(number, options.batch_size)
         drawn = time.perf_counter()
-        learn(model, optimizer, batch, options)
+        learn(learner, batch, options)
         learnt = time.perf_counter()
         for k, clean in enumerate(batch.clean):
             render(clean, preset("random", np.random.default_rng([number, k])), torch.Generator().manual_seed(k))
@@ -141,12 +142,12 @@ def training_step(path: Path, batches: int) -> None:
     print(f"{'ratio of drawing to learning':68s} {drawing / learning:9.2f}")
 
 
-def learn(model: Rmfd, optimizer: torch.optim.Optimizer, batch: Batch, options: TrainOptions) -> None:
+def learn(learner: Learner, batch: Batch, options: TrainOptions) -> None:
     """All updates on one batch, as the training loop makes them."""
     state = None
     for part in range(options.updates_per_clip):
         frames = range(part * options.clip_frames, (part + 1) * options.clip_frames)
-        _, state = update(model, optimizer, batch, frames, state, options, LossWeights())
+        _, state = update(learner, Lesson(batch, None), frames, state, options, LossWeights())
 
 
 if __name__ == "__main__":

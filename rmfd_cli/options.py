@@ -58,19 +58,34 @@ class DerainOptions:
 class TrainOptions:
     """What a training run does."""
 
-    data: str
-    """Folder of clean training clips."""
+    data: str | None
+    """Folder of clean training clips, which rain is simulated over; None to train on pairs alone."""
     validation: str
     """Folder of clean clips of other scenes."""
+    stage: int = 1
+    """1: physics-guided recovery and the refinement jointly; 2: the same network refined by an adversary and real rain."""
     out: str = "runs/stage1"
     """Folder for checkpoints, log and weights."""
+    paired: tuple[str, ...] = ()
+    """Folders of rainy and clean clips."""
+    paired_share: float = 0.5
+    """Share of the clips that come from pairs where there are both; 0 to 1."""
+    real_rain: str | None = None
+    """Stage 2: folder of rainy clips without ground truth."""
+    real_share: float = 0.25
+    """Share of the clips that come from `real_rain`, at least one per process; 0 to 1."""
+    real_clean: str | None = None
+    """Stage 2: folder of clean clips that the discriminator takes for its example; None for those of `data`."""
     steps: int = 4200
-    batch_size: int = 8
-    clip_frames: int = 6
+    batch_size: int = 6
+    """Clips per update, of all processes together."""
+    clip_frames: int = 8
     """Frames of one update, which its gradient flows back through."""
-    updates_per_clip: int = 5
+    clip_frames_start: int | None = None
+    """The same at the beginning, from where it grows to `clip_frames` in three stages; None for no growth."""
+    updates_per_clip: int = 4
     """Updates that follow one another on the same clips; the state is carried on, so that most of them see one grown old."""
-    crop_px: int = 128
+    crop_px: int = 144
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     gradient_norm: float = 0.5
@@ -80,16 +95,36 @@ class TrainOptions:
     device: str = "cpu"
     mixed_precision: bool = False
     """bfloat16 where it is safe; for GPUs, most CPUs only emulate it."""
+    compile: bool = False
+    """Whether the network's step goes through `torch.compile`."""
+    workers: int = 0
+    """Processes that draw batches ahead, one batch each; with 0 a thread does. The batches are the same."""
     save_every: int = 200
+    keep: int = 3
+    """How many checkpoints are kept besides the best."""
     validate_every: int = 500
     validation_clips: int = 14
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained with."""
-        counts = ("steps", "batch_size", "clip_frames", "updates_per_clip", "save_every", "validate_every", "validation_clips")
+        flags = {"clip_frames": "--frames", "clip_frames_start": "--frames-start"}
+        counts = ("steps", "batch_size", *flags, "updates_per_clip", "save_every", "keep", "validate_every", "validation_clips")
         for name in counts:
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it has to be at least 1")
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UsageError(f"{flags.get(name, '--' + name.replace('_', '-'))} is {value}; it has to be at least 1")
+        if self.workers < 0:
+            raise UsageError(f"--workers is {self.workers}; it cannot be negative")
+        if not 0 <= self.paired_share <= 1:
+            raise UsageError(f"--paired-share is {self.paired_share:g}; it goes from 0 to 1")
+        if not 0 <= self.real_share <= 1:
+            raise UsageError(f"--real-share is {self.real_share:g}; it goes from 0 to 1")
+        if self.stage == 1 and (self.real_rain or self.real_clean):
+            raise UsageError("--real-rain and --real-clean are for --stage 2; leave them out or give --stage 2 --init WEIGHTS")
+        if self.stage == 2 and not self.data and not self.real_clean:
+            raise UsageError("the discriminator has no clean video to look at; give --real-clean, or --data")
+        if not self.data and not self.paired:
+            raise UsageError("there is nothing to train on; give --data, or --paired, or both")
         if self.crop_px < 32:
             raise UsageError(f"--crop is {self.crop_px}; pieces of less than 32 pixels show no rain")
         if not self.learning_rate > 0:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rmfd_cli.derain import Progress
     from rmfd_cli.synth.run import Progress as SynthProgress
     from rmfd_cli.training.loop import Progress as TrainingProgress
+    from rmfd_cli.training.validation import Validation
 
 LINE_SECONDS = 10.0
 """A log gets no more than one line in this time."""
@@ -57,25 +58,58 @@ def synthesis_on_stderr(quiet: bool) -> "Iterator[Callable[[SynthProgress], None
 
 
 @contextmanager
-def training_on_stderr(quiet: bool) -> "Iterator[Callable[[TrainingProgress], None]]":
+def training_on_stderr(quiet: bool) -> "Iterator[tuple[Callable[[TrainingProgress], None], Callable[[str], None]]]":
     """Show a training run until the block ends: loss, time per step, time left, and a line per validation.
 
     Args:
-        quiet: show nothing.
+        quiet: show nothing but warnings.
+
+    Yields:
+        What to call after each step, and with each warning.
     """
+
+    def plain_warning(text: str) -> None:
+        typer.echo(f"rmfd: warning: {' '.join(text.split())}", err=True)
+
     if quiet:
-        yield lambda now: None
-        return
-    measure = "loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s a step"
-    with _bar("training", measure, loss=0.0, seconds=0.0) as (console, show):
+        yield lambda now: None, plain_warning
+    elif sys.stderr.isatty():
+        measure = "loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s a step"
+        with _bar("training", measure, loss=0.0, seconds=0.0) as (console, show):
 
-        def update(now: "TrainingProgress") -> None:
-            show(completed=now.step, total=now.steps, loss=now.loss, seconds=now.seconds)
+            def update(now: "TrainingProgress") -> None:
+                show(completed=now.step, total=now.steps, loss=now.loss, seconds=now.step_seconds)
+                if now.validation:
+                    console.print(_scores_line(now), highlight=False)
+
+            yield update, lambda text: console.print(f"rmfd: warning: {' '.join(text.split())}", highlight=False, markup=False)
+    else:
+        line = _now_and_then(_steps_line)
+
+        def tell(now: "TrainingProgress") -> None:
+            line(now)
             if now.validation:
-                scores = ", ".join(f"{name} {value:.2f} dB" for name, value in now.validation.items())
-                console.print(f"step {now.step} of {now.steps}: {scores}", highlight=False)
+                typer.echo(_scores_line(now), err=True)
 
-        yield update
+        yield tell, plain_warning
+
+
+def print_validation(validation: "Validation") -> None:
+    """Print PSNR and SSIM of every clip and their mean on stdout: a table on a terminal, else columns divided by tabs."""
+    rows = [(str(k + 1), clip) for k, clip in enumerate(validation.clips)] + [("mean", validation.mean)]
+    header = ("clip", *(f"{name} {what}" for name in ("input", "stage 1", "restored") for what in ("PSNR", "SSIM")))
+    cells = [(name, *(f"{x:.{n}f}" for score in clip for x, n in zip(score, (2, 4), strict=True))) for name, clip in rows]
+    if not sys.stdout.isatty():
+        for row in (header, *cells):
+            typer.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=None, pad_edge=False)
+    for row in cells:
+        table.add_row(*row, style="bold" if row[0] == "mean" else None)
+    Console().print(table)
 
 
 @contextmanager
@@ -116,6 +150,17 @@ def _frames_line(title: str, now: "Progress") -> str:
         left = clock((now.frames_estimate - now.frames) / speed)
         return f"{title}: frame {now.frames} of about {now.frames_estimate}, {speed:.1f} fps, {left} left"
     return f"{title}: frame {now.frames}, {speed:.1f} fps"
+
+
+def _steps_line(now: "TrainingProgress") -> str:
+    left = clock(now.seconds / (now.step - now.first) * (now.steps - now.step))
+    return f"step {now.step} of {now.steps}, loss {now.loss:.4f}, {now.step_seconds:.2f} s a step, {left} left"
+
+
+def _scores_line(now: "TrainingProgress") -> str:
+    assert now.validation is not None
+    scores = now.validation.mean._asdict().items()
+    return f"step {now.step} of {now.steps}: " + ", ".join(f"{name} {score.psnr_db:.2f} dB" for name, score in scores)
 
 
 def _variants_line(now: "SynthProgress") -> str:

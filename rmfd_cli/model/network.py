@@ -23,8 +23,8 @@ UNIT = 8
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth."""
 
 CANDIDATES = 2
-"""Sources that a covered pixel can be filled from: following frame, last hazy estimate. The latter holds what the previous frame
-would give (docs/decisions.md)."""
+"""Sources that a covered pixel can be filled from: following frame, last hazy estimate. The latter holds what the previous
+frame would give (docs/decisions.md)."""
 
 LIGHT = 9
 """Numbers that describe the light of a whole frame: mean and spread of its cells' colour and darkest value, darkest of all."""
@@ -183,8 +183,8 @@ class InverseRecovery(nn.Module):
         self.rain = nn.Conv2d(width, 16 * (CANDIDATES + 1 + 3), 1)
         self.veil = nn.Conv2d(deep, 3, 1)
         self.tint = nn.Conv2d(deep, 3, 1)
-        # A veil lifts the darkest values everywhere, and where there is a veil of rain, there is rain: both are seen in the frame
-        # as a whole only.
+        # A veil lifts the darkest values everywhere, and where there is a veil of rain, it rains: both are seen in the frame as
+        # a whole only.
         self.light = nn.Conv2d(deep + 4 + LIGHT + deep, hidden, 1)
         self.lift = nn.Conv2d(hidden, 3, 1)
         # Begin near the identity: little covered, clear air.
@@ -201,7 +201,7 @@ class InverseRecovery(nn.Module):
         self.hidden = hidden
 
     def gather(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
-        """The evidence of a window, from its frame and the departures of its neighbours' luma; in the convolutions' precision."""
+        """The evidence of a window, from its frame and the departures of its neighbours' luma; in the weights' precision."""
         median = torch.clamp(torch.maximum(previous, following), max=0) + torch.clamp(torch.minimum(previous, following), min=0)
         return torch.cat([x.to(self.squeeze.weight.dtype) for x in (frame, median, previous, following)], 1)
 

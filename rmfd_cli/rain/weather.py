@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-NO_RAIN, THICK, PAINTED = 0.12, 0.08, 0.27
+NO_RAIN, THICK, PAINTED = 0.12, 0.10, 0.42
 """Shares of clips without rain, with thick occluding streaks, and with the other styles; the rest are drops in metres."""
 
 

@@ -1,28 +1,27 @@
 """What a training step sees: random pieces of clean clips, rained on as they are drawn."""
 
+import dataclasses
 import itertools
-from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rmfd_cli import physics
-from rmfd_cli.errors import RmfdError, TrainingError
 from rmfd_cli.model.align import estimate_flow, luma_for_flow
-from rmfd_cli.rain.elements import Coder
+from rmfd_cli.rain.camera import photograph
+from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Camera, Coder
 from rmfd_cli.rain.render import render
+from rmfd_cli.rain.styles import sample_camera
 from rmfd_cli.rain.weather import sample_weather
+from rmfd_cli.training.clips import Clip
 from rmfd_cli.video.codec import recompress
-from rmfd_cli.video.reader import VideoReader
 
-Clip: TypeAlias = NDArray[np.uint8]
-"""`[T, H, W, 3]` RGB."""
-
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".ts"}
+GRAIN_KEPT = 0.5
+"""How much of the camera's grain the truth of a rainy clip has; dry clips keep all of it."""
 
 
 class Batch(NamedTuple):
@@ -41,6 +40,12 @@ class Batch(NamedTuple):
     to_previous: Tensor
     to_following: Tensor
     """`[B, T, H, W, 2]`, estimated on the rainy frames as at inference; zero at the ends of the clip."""
+    clean_known: Tensor = torch.ones(1, 1, 1, 1)
+    """`[B, 1, 1, 1, 1]`: 1 where `clean` is ground truth, 0 where mere filling."""
+    veil_known: Tensor = torch.ones(1, 1, 1, 1)
+    """The same of `transmission`, `airlight` and `flow`."""
+    hazy_known: Tensor = torch.ones(1, 1, 1, 1)
+    """The same of `hazy`, `[B, T or 1, 1, H or 1, W or 1]`."""
 
     def part(self, frames: range) -> "Batch":
         """Some frames of the same clips; what is one for the whole clip stays."""
@@ -51,33 +56,7 @@ class Batch(NamedTuple):
         return Batch(*(x.to(device, non_blocking=True) for x in self))
 
 
-def load_clips(directory: Path, max_frames: int = 64) -> list[Clip]:
-    """Every video below a directory, its first `max_frames` frames decoded into memory.
-
-    Raises:
-        TrainingError: there is no readable video of at least two frames.
-    """
-    clips = []
-    for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            continue
-        frames: list[NDArray[Any]] = []
-        try:
-            with VideoReader(str(path)) as reader:
-                for frame in reader:
-                    frames.append(frame.rgb if frame.rgb.dtype == np.uint8 else (frame.rgb >> 8).astype(np.uint8))
-                    if len(frames) == max_frames:
-                        break
-        except RmfdError as error:
-            raise TrainingError(f"{error}; remove it from the training clips or mend it") from error
-        if len(frames) > 1:
-            clips.append(np.stack(frames))
-    if not clips:
-        raise TrainingError(f"no video with at least two frames below {directory}; --data names a folder of clean clips")
-    return clips
-
-
-def draw_clip(clips: list[Clip], rng: np.random.Generator, frames: int, crop_px: int) -> Tensor:
+def draw_clip(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px: int) -> Tensor:
     """A random piece of a random clip: place, scale, pace, mirror image, brightness.
 
     Never flipped upside down, since rain falls, and never reversed, since drops do not rise.
@@ -85,7 +64,7 @@ def draw_clip(clips: list[Clip], rng: np.random.Generator, frames: int, crop_px:
     Returns:
         `[T, 3, crop, crop]` float32 in [0, 1].
     """
-    clip = clips[rng.integers(len(clips))]
+    clip = clips[int(rng.integers(len(clips)))]
     pace = 2 if rng.random() < 0.25 else 1
     start = int(rng.integers(max(1, len(clip) - (frames - 1) * pace)))
     index = np.minimum(start + pace * np.arange(frames), len(clip) - 1)
@@ -135,7 +114,7 @@ def _put_up_posts(piece: Clip, rng: np.random.Generator) -> Clip:
     return piece
 
 
-def draw_batch(clips: list[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Batch:
+def draw_batch(clips: Sequence[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Batch:
     """A batch of training; it depends on nothing but its arguments, so that training resumes exactly.
 
     Args:
@@ -146,7 +125,7 @@ def draw_batch(clips: list[Clip], seed: int, number: int, *, size: int, frames: 
         frames: frames per clip.
         crop_px: height and width of the pieces.
     """
-    return _stack(
+    return stack(
         [
             rain_on(draw_clip(clips, rng, frames, crop_px), rng)
             for rng in (np.random.default_rng([seed, number, k]) for k in range(size))
@@ -154,16 +133,46 @@ def draw_batch(clips: list[Clip], seed: int, number: int, *, size: int, frames: 
     )
 
 
+def draw_clean(clips: Sequence[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Tensor:
+    """Pieces of clean clips through a camera, as the truth of a rainy clip is, but of other scenes; as `draw_batch` draws.
+
+    Returns:
+        `[size, frames, 3, crop, crop]` float32 in [0, 1].
+    """
+    drawn = []
+    for rng in (np.random.default_rng([seed, number, k, 4]) for k in range(size)):
+        clean, camera = draw_clip(clips, rng, frames, crop_px), sample_camera(rng)
+        generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
+        grainy = torch.stack([photograph(camera, frame, frame, generator)[1] for frame in clean])
+        drawn.append(torch.lerp(_without_grain(clean, camera), grainy, GRAIN_KEPT))
+    return torch.stack(drawn)
+
+
 def rain_on(clean: Tensor, rng: np.random.Generator) -> Batch:
     """Random weather over one clean clip `[T, 3, H, W]`, as a batch without its first dimension."""
     weather = sample_weather(rng)
     generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
+    if not weather.rains:
+        # Haze without rain belongs to the scene: the network is asked to leave it.
+        haze = dataclasses.replace(weather.veil, flow=0.0)
+        clean, _, _ = render(clean, dataclasses.replace(weather, camera=PERFECT_CAMERA, veil=haze), generator)
+        weather = dataclasses.replace(weather, veil=CLEAR)
     rainy, target, layers = render(clean, weather, generator)
+    if weather.rains:
+        # Fine distant rain looks like grain, so that a network that has to keep all of the grain keeps that rain, too.
+        target = torch.lerp(_without_grain(clean, weather.camera), target, GRAIN_KEPT)
     if weather.camera.coder is not None:
         rainy = _coded(rainy, weather.camera.coder)
     hazy = physics.add_veil(target, layers.transmission, layers.airlight, layers.flow)
     to_previous, to_following = clip_flows(rainy)
     return Batch(rainy, target, hazy, layers.transmission, layers.airlight, layers.flow, to_previous, to_following)
+
+
+def _without_grain(clean: Tensor, camera: Camera) -> Tensor:
+    """What a camera without noise and compression makes of a clip `[T, 3, H, W]`."""
+    still = dataclasses.replace(camera, read_noise=0.0, shot_noise=0.0, jpeg_quality=100)
+    unused = torch.Generator(clean.device)
+    return torch.stack([photograph(still, frame, frame, unused)[1] for frame in clean])
 
 
 def _coded(rainy: Tensor, coder: Coder) -> Tensor:
@@ -187,6 +196,15 @@ def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _stack(batches: list[Batch]) -> Batch:
-    """Several clips to one batch."""
-    return Batch(*(torch.stack(column) for column in zip(*batches, strict=True)))
+def stack(clips: list[Batch]) -> Batch:
+    """Several clips, as batches without their first dimension, to one batch."""
+    return Batch(*(torch.stack(column) for column in zip(*clips, strict=True)))
+
+
+def concatenate(batches: list[Batch]) -> Batch:
+    """Several batches to one; what one has but once for all frames or pixels is repeated where another has it for each."""
+    columns = []
+    for column in zip(*batches, strict=True):
+        sizes = [max(lengths) for lengths in zip(*(x.shape[1:] for x in column), strict=True)]
+        columns.append(torch.cat([x.expand(-1, *sizes) for x in column]))
+    return Batch(*columns)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rmfd_cli import physics
 from rmfd_cli.metrics import ssim
+from rmfd_cli.model.align import sampling_grid, warp
 from rmfd_cli.model.network import Restored
 from rmfd_cli.training.data import Batch
 
@@ -24,7 +26,7 @@ class LossWeights:
     """Charbonnier on B after the inversion: stage 1 has to stand on its own physics, with stage 2 to correct it."""
     hazy: float = 0.5
     """Charbonnier on H: streaks and drops gone before the veil is touched."""
-    transmission: float = 0.1
+    transmission: float = 0.3
     """Squared error on T: most clips are clear, and under an absolute error T = 1 everywhere is where learning stops."""
     airlight: float = 0.1
     """L1 on A where there is a veil to see it by."""
@@ -32,6 +34,13 @@ class LossWeights:
     """L1 on U."""
     change: float = 0.2
     """Charbonnier on the change of B from frame to frame: no flicker."""
+    dark_change: float = 0.1
+    """Real rain only: L1 between the darkest colours of consecutive results in register, as the reference's code has it without
+    registering. Rain that is left comes and goes."""
+    dark: float = 0.01
+    """Real rain only: the darkest colour of the result, as the reference's code has it. A veil that is left brightens it."""
+    adversary: float = 0.002
+    """Stage 2 only: minus the discriminator's score of the results."""
 
 
 class ClipEstimates(NamedTuple):
@@ -53,18 +62,47 @@ class ClipEstimates(NamedTuple):
 def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """Every weighted term by name; their sum is what training minimises."""
     veiled = (1 - batch.transmission).mean((2, 3, 4), keepdim=True)
-    share = balance(batch)
+    share, known = balance(batch), batch.clean_known
+    clean, certain = _truth(estimates, batch)
     terms = {
-        "image": charbonnier((estimates.image - batch.clean) * share),
-        "structure": 1 - ssim(estimates.image.flatten(0, 1), batch.clean.flatten(0, 1)).mean(),
-        "coarse": charbonnier((estimates.coarse - batch.clean) * share),
-        "hazy": charbonnier((estimates.hazy - batch.hazy) * share),
-        "transmission": (estimates.transmission - batch.transmission).square().mean(),
-        "airlight": ((estimates.airlight - batch.airlight).abs() * veiled).mean(),
-        "flow": (estimates.flow - batch.flow).abs().mean(),
-        "change": charbonnier((estimates.image.diff(dim=1) - batch.clean.diff(dim=1)) * share),
+        "image": charbonnier((estimates.image - clean) * share * certain),
+        "structure": ((1 - _ssim(estimates.image, clean)) * known[..., 0, 0, 0]).mean(),
+        "coarse": charbonnier((estimates.coarse - clean) * share * known),
+        "hazy": charbonnier((estimates.hazy - batch.hazy) * share * batch.hazy_known),
+        "transmission": ((estimates.transmission - batch.transmission) * batch.veil_known).square().mean(),
+        "airlight": ((estimates.airlight - batch.airlight).abs() * veiled * batch.veil_known).mean(),
+        "flow": ((estimates.flow - batch.flow).abs() * batch.veil_known).mean(),
+        "change": charbonnier((estimates.image.diff(dim=1) - clean.diff(dim=1)) * share * known),
     }
+    terms |= _dark_terms(estimates.image, batch)
     return {name: getattr(weights, name) * value for name, value in terms.items()}
+
+
+def _truth(estimates: ClipEstimates, batch: Batch) -> tuple[Tensor, Tensor]:
+    """B, and how certain it is, 0 to 1: the clean clip, or, of real rain, what is trusted of H less the veil as estimated."""
+    if batch.clean_known.all():
+        return batch.clean, batch.clean_known
+    transmission, airlight, flow = (x.detach() for x in (estimates.transmission, estimates.airlight, estimates.flow))
+    unveiled = physics.remove_veil(batch.hazy, transmission, airlight, flow)
+    certain = torch.where(batch.clean_known > 0, batch.clean_known, batch.hazy_known)
+    return torch.where(batch.clean_known > 0, batch.clean, unveiled), certain
+
+
+def _dark_terms(image: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """What is asked of results on real rain without any truth; 0 where the batch has none."""
+    real = 1 - batch.clean_known
+    if not real.any():
+        return dict.fromkeys(("dark_change", "dark"), image.new_zeros(()))
+    dark = image.amin(2, keepdim=True)
+    before = warp(dark[:, :-1].flatten(0, 1), sampling_grid(batch.to_previous[:, 1:].flatten(0, 1)))
+    change = (dark[:, 1:] - before.view_as(dark[:, 1:])).abs()
+    agree = batch.hazy_known.expand_as(dark)[:, 1:]
+    return {"dark_change": (change * agree * real).mean(), "dark": (dark.clamp(min=0) * real).mean()}
+
+
+def _ssim(images: Tensor, truth: Tensor) -> Tensor:
+    """SSIM per frame, `[B, T]`."""
+    return ssim(images.flatten(0, 1), truth.flatten(0, 1)).view(images.shape[:2])
 
 
 def balance(batch: Batch) -> Tensor:
@@ -73,7 +111,8 @@ def balance(batch: Batch) -> Tensor:
     A violent clip's error is fifty times a light one's, while in decibels both matter alike; errors are scaled by the inverse
     square root of how far the rainy clip is from the clean one, half way between the two.
     """
-    damage = (batch.rainy - batch.clean).abs().mean((1, 2, 3, 4), keepdim=True)
+    certain = torch.maximum(batch.clean_known, batch.hazy_known)
+    damage = ((batch.rainy - batch.clean).abs() * certain).mean((1, 2, 3, 4), keepdim=True)
     return (0.03 / (damage + 0.005)).sqrt()
 
 

@@ -7,18 +7,25 @@ import numpy as np
 import pytest
 import torch
 
-from rmfd_cli.errors import TrainingError
+from rmfd_cli.errors import OutputError, TrainingError
 from rmfd_cli.model.checkpoint import load_model
-from rmfd_cli.model.network import ModelConfig, Rmfd
-from rmfd_cli.options import TrainOptions
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.rain.elements import Coder
 from rmfd_cli.rain.weather import DRY, PERFECT_CAMERA
-from rmfd_cli.training.data import Batch, draw_batch, draw_clip, load_clips, rain_on
-from rmfd_cli.training.loop import run_clip, train, update
+from rmfd_cli.training.batches import Lesson
+from rmfd_cli.training.checkpoints import checkpoint_path
+from rmfd_cli.training.clips import load_clips
+from rmfd_cli.training.data import Batch, draw_batch, draw_clip, rain_on
+from rmfd_cli.training.learner import make_learner, update
+from rmfd_cli.training.loop import train
 from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
+from rmfd_cli.training.parallel import Ranks
+from rmfd_cli.training.unroll import run_clip
+from rmfd_cli.video.images import write_png
 from tests import media
+from tests.training.runs import CPU, TINY, options
 
-TINY = ModelConfig(width=8, deep_width=12, hidden=4, deep_blocks=1, refine_blocks=1)
+LADDER = ("input", "coarse", "restored")
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +41,8 @@ def clips(folder):
     return load_clips(folder)
 
 
-def options(folder, out, **changes) -> TrainOptions:
-    small = TrainOptions(
-        data=str(folder),
-        validation=str(folder),
-        out=str(out),
-        steps=6,
-        batch_size=2,
-        clip_frames=3,
-        updates_per_clip=2,
-        crop_px=32,
-        warmup_steps=2,
-        save_every=3,
-        validate_every=6,
-        validation_clips=2,
-    )
-    return dataclasses.replace(small, **changes)
-
-
 def run_whole(model: Rmfd, batch: Batch) -> ClipEstimates:
-    return run_clip(model, batch, range(batch.rainy.shape[1]), model.initial_state())[0]
+    return run_clip(model.step, batch, range(batch.rainy.shape[1]), model.initial_state())[0]
 
 
 def test_clips_are_found_and_decoded(clips):
@@ -109,8 +98,8 @@ def test_every_parameter_gets_a_gradient(clips):
 def test_a_clip_in_parts_gives_what_it_gives_whole(clips):
     model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=5, crop_px=32)
     whole = run_whole(model, batch)
-    first, state = run_clip(model, batch, range(2), model.initial_state())
-    second, _ = run_clip(model, batch, range(2, 5), state)
+    first, state = run_clip(model.step, batch, range(2), model.initial_state())
+    second, _ = run_clip(model.step, batch, range(2, 5), state)
     for name, all_frames, early, late in zip(whole._fields, whole, first, second, strict=True):
         assert torch.equal(all_frames, torch.cat([early, late], 1)), name
     part = batch.part(range(2, 5))
@@ -119,14 +108,14 @@ def test_a_clip_in_parts_gives_what_it_gives_whole(clips):
 
 
 def test_an_update_hands_on_a_state_without_gradients(clips, folder, tmp_path):
-    model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=4, crop_px=32)
-    optimizer = torch.optim.AdamW(model.parameters())
     wanted = options(folder, tmp_path)
-    _, state = update(model, optimizer, batch, range(2), None, wanted, LossWeights())
+    learner = make_learner(wanted, TINY, None, Ranks(), CPU)
+    lesson = Lesson(draw_batch(clips, 5, 1, size=2, frames=4, crop_px=32), None)
+    _, state = update(learner, lesson, range(2), None, wanted, LossWeights())
     assert state is not None
     assert not any(x.requires_grad for x in state)
-    with_past, _ = update(model, optimizer, batch, range(2, 4), state, wanted, LossWeights())
-    without, _ = update(model, optimizer, batch, range(2, 4), None, wanted, LossWeights())
+    with_past, _ = update(learner, lesson, range(2, 4), state, wanted, LossWeights())
+    without, _ = update(learner, lesson, range(2, 4), None, wanted, LossWeights())
     assert with_past["hazy"] != without["hazy"]
 
 
@@ -160,39 +149,17 @@ def test_a_perfect_estimate_costs_only_the_smoothing_of_the_error(clips):
 
 def test_the_loss_of_one_batch_falls(folder, tmp_path):
     texture = np.random.default_rng(0).integers(0, 200, (6, 16, 20, 3)).astype(np.uint8).repeat(6, 1).repeat(6, 2)
-    torch.manual_seed(0)
-    model = Rmfd(TINY)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    batch = draw_batch([texture], 11, 0, size=2, frames=3, crop_px=48)
-    totals = [
-        sum(update(model, optimizer, batch, range(3), None, options(folder, tmp_path), LossWeights())[0].values())
-        for _ in range(60)
-    ]
+    wanted = options(folder, tmp_path, learning_rate=5e-3)
+    learner = make_learner(wanted, TINY, None, Ranks(), CPU)
+    lesson = Lesson(draw_batch([texture], 11, 0, size=2, frames=3, crop_px=48), None)
+    totals = [sum(update(learner, lesson, range(3), None, wanted, LossWeights())[0].values()) for _ in range(60)]
     assert totals[-1] < 0.85 * totals[0]
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(folder, tmp_path):
-    """Also when it was killed in the middle of a clip: the checkpoint of step 3 lies between two updates on one."""
-    whole = train(options(folder, tmp_path / "whole"), TINY)
-
-    class KilledError(Exception):
-        pass
-
-    def kill(progress):
-        if progress.step == 4:  # one step after the checkpoint of step 3
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        train(options(folder, tmp_path / "parts"), TINY, on_step=kill)
-    resumed = train(options(folder, tmp_path / "parts"), TINY, resume=tmp_path / "parts" / "checkpoint.pt")
-    for (name, a), b in zip(load_model(whole).state_dict().items(), load_model(resumed).state_dict().values(), strict=True):
-        assert torch.equal(a, b), name
-
-
 def test_a_run_can_begin_with_given_weights(folder, tmp_path):
-    first = train(options(folder, tmp_path / "first"), TINY)
+    first = train(options(folder, tmp_path / "first"), TINY).weights
     still = options(folder, tmp_path / "second", steps=1, learning_rate=1e-12)
-    second = load_model(train(still, init=first)).state_dict()
+    second = load_model(train(still, init=first).weights).state_dict()
     for name, value in load_model(first).state_dict().items():
         torch.testing.assert_close(second[name], value, atol=1e-6, rtol=0)
 
@@ -201,9 +168,22 @@ def test_the_log_has_a_line_per_step_and_the_validation_s_scores(folder, tmp_pat
     train(options(folder, tmp_path), TINY)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
-    assert set(lines[-1]["validation"]) == {"input", "coarse", "restored"}
+    assert set(lines[-1]["validation"]) == set(lines[-1]["validation"]["ssim"]) | {"ssim"} == {*LADDER, "ssim"}
     assert lines[0]["validation"] is None
-    assert lines[0]["loss"] == pytest.approx(sum(lines[0][name] for name in dataclasses.asdict(LossWeights())), rel=1e-4)
+    terms = {name: lines[0][name] for name in dataclasses.asdict(LossWeights()) if name in lines[0]}
+    assert {"image", "hazy", "transmission"} <= terms.keys()
+    assert lines[0]["loss"] == pytest.approx(sum(terms.values()), rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")  # tensorboard's own
+def test_tensorboard_gets_scalars_and_pictures(folder, tmp_path):
+    train(options(folder, tmp_path, steps=2, tensorboard=True), TINY)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2]
+    assert events.Scalars("psnr_db/restored")[0].value > 10
+    assert events.Tags()["images"] == ["input, restored, clean"]
 
 
 def test_no_clips_is_a_clear_error(folder, tmp_path):
@@ -212,25 +192,46 @@ def test_no_clips_is_a_clear_error(folder, tmp_path):
         train(options(tmp_path, tmp_path / "out"), TINY)
 
 
-def test_an_unreadable_clip_is_named(tmp_path):
+def test_an_unreadable_clip_is_named_and_left_out(tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
-    with pytest.raises(TrainingError, match=r"broken\.mp4"):
+    with pytest.raises(TrainingError, match="no video with at least two frames"):
         load_clips(tmp_path)
+    media.cfr(tmp_path / "good.mp4", frames=3)
+    told: list[str] = []
+    assert len(load_clips(tmp_path, on_warning=told.append)) == 1
+    assert len(told) == 1
+    assert "broken.mp4" in told[0]
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(folder, tmp_path):
-    train(options(folder, tmp_path), TINY)
-    other = dataclasses.replace(TINY, width=12)
-    with pytest.raises(TrainingError, match="another architecture"):
-        train(options(folder, tmp_path), other, resume=tmp_path / "checkpoint.pt")
+def test_a_folder_of_frames_is_a_clip(tmp_path):
+    (tmp_path / "street").mkdir()
+    for k in range(12):
+        write_png(tmp_path / "street" / f"{k}.png", (media.picture(k) >> 8).astype(np.uint8))
+    (clip,) = load_clips(tmp_path)
+    assert [media.frame_number(frame) for frame in clip] == list(range(12))
 
 
-def test_a_damaged_checkpoint_is_refused(folder, tmp_path):
-    (tmp_path / "checkpoint.pt").write_bytes(b"\x00" * 100)
-    with pytest.raises(TrainingError, match="not a checkpoint"):
-        train(options(folder, tmp_path), TINY, resume=tmp_path / "checkpoint.pt")
+def test_a_loss_that_is_not_a_number_stops_training_and_keeps_the_last_good_checkpoint(folder, tmp_path):
+    train(options(folder, tmp_path, steps=3), TINY)
+    good = checkpoint_path(tmp_path / "checkpoints", 3)
+    before = good.read_bytes()
+    with pytest.raises(TrainingError, match=f"not a number at step 4; the last good checkpoint is {good}"):
+        train(options(folder, tmp_path), TINY, LossWeights(image=float("nan")), resume="auto")
+    assert list((tmp_path / "checkpoints").glob("step-*")) == [good]
+    assert good.read_bytes() == before
 
 
-def test_a_loss_that_is_not_a_number_stops_training(folder, tmp_path):
-    with pytest.raises(TrainingError, match="not a number"):
-        train(options(folder, tmp_path), TINY, LossWeights(image=float("nan")))
+def test_an_update_whose_gradient_is_not_finite_changes_nothing(clips, folder, tmp_path):
+    wanted = options(folder, tmp_path)
+    learner = make_learner(wanted, TINY, None, Ranks(), CPU)
+    lesson = Lesson(draw_batch(clips, 5, 1, size=1, frames=2, crop_px=32), None)
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    with pytest.raises(FloatingPointError):
+        update(learner, lesson, range(2), None, wanted, LossWeights(image=float("inf")))
+    assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error(folder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="choose another --out"):
+        train(options(folder, tmp_path / "file" / "run"), TINY)

@@ -1,0 +1,152 @@
+"""A run goes on as if it had never stopped, from the newest checkpoint that is whole."""
+
+import dataclasses
+import json
+import resource
+
+import pytest
+import torch
+
+from rmfd_cli.errors import OutputError, TrainingError
+from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.training.checkpoints import BEST, checkpoint_path, checkpoints, read_checkpoint
+from rmfd_cli.training.loop import train
+from tests import media
+from tests.training.runs import TINY, options
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    clean = tmp_path_factory.mktemp("clean")
+    media.cfr(clean / "one.mp4", frames=8)
+    return clean
+
+
+@pytest.fixture(scope="module")
+def whole(folder, tmp_path_factory):
+    """An uninterrupted run's folder; only read it."""
+    out = tmp_path_factory.mktemp("whole")
+    train(options(folder, out), TINY)
+    return out
+
+
+def parameters(weights):
+    return load_model(weights).state_dict()
+
+
+def assert_equal(weights, other):
+    for (name, a), b in zip(parameters(weights).items(), parameters(other).values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_after(step):
+    def on_step(progress):
+        if progress.step == step:
+            raise KilledError
+
+    return on_step
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(folder, whole, tmp_path):
+    """Also when it was killed in the middle of a clip: the checkpoint of step 3 lies between two updates on one."""
+    with pytest.raises(KilledError):
+        train(options(folder, tmp_path), TINY, on_step=kill_after(4))
+    train(options(folder, tmp_path), TINY, resume="auto")
+    assert_equal(whole / "rmfd.safetensors", tmp_path / "rmfd.safetensors")
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_that_was_asked_to_stop_goes_on_likewise(folder, whole, tmp_path):
+    seen = []
+    stopped = train(options(folder, tmp_path), TINY, on_step=seen.append, should_stop=lambda: len(seen) == 4)
+    assert (stopped.finished, stopped.step) == (False, 5)
+    assert load_model(stopped.weights).config == TINY
+    done = train(options(folder, tmp_path), TINY, resume=checkpoint_path(tmp_path / "checkpoints", 5))
+    assert done.finished
+    assert_equal(whole / "rmfd.safetensors", done.weights)
+
+
+def test_growing_clips_resume_exactly_too(folder, tmp_path):
+    growing = {"clip_frames_start": 1, "clip_frames": 3}
+    one = train(options(folder, tmp_path / "one", **growing), TINY)
+    with pytest.raises(KilledError):
+        train(options(folder, tmp_path / "two", **growing), TINY, on_step=kill_after(4))
+    two = train(options(folder, tmp_path / "two", **growing), TINY, resume="auto")
+    assert_equal(one.weights, two.weights)
+
+
+def test_auto_begins_anew_where_there_is_nothing(folder, whole, tmp_path):
+    assert_equal(train(options(folder, tmp_path), TINY, resume="auto").weights, whole / "rmfd.safetensors")
+
+
+def test_auto_passes_over_a_damaged_checkpoint_and_says_so(folder, whole, tmp_path):
+    train(options(folder, tmp_path), TINY)
+    newest = checkpoints(tmp_path / "checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:-2000])
+    told: list[str] = []
+    train(options(folder, tmp_path), TINY, resume="auto", on_warning=told.append)
+    assert len(told) == 1
+    assert newest.name in told[0]
+    assert_equal(whole / "rmfd.safetensors", tmp_path / "rmfd.safetensors")
+
+
+def test_nothing_but_damaged_checkpoints_is_an_error(folder, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    checkpoint_path(tmp_path / "checkpoints", 3).write_bytes(b"\0" * 100)
+    with pytest.raises(TrainingError, match=r"no checkpoint .* can be read"):
+        train(options(folder, tmp_path), TINY, resume="auto")
+
+
+def test_the_last_few_and_the_best_are_kept(folder, tmp_path):
+    train(options(folder, tmp_path, save_every=1, keep=2, validate_every=2), TINY)
+    kept = tmp_path / "checkpoints"
+    assert [path.name for path in checkpoints(kept)] == ["step-00000005.pt", "step-00000006.pt"]
+    scores = {}
+    for line in (tmp_path / "log.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if record["validation"]:
+            scores[record["step"]] = record["validation"]["restored"]
+    best = read_checkpoint(kept / BEST)
+    assert len(scores) == 3
+    assert best["step"] == max(scores, key=scores.__getitem__)
+    assert best["best_db"] == max(scores.values())
+    for name, value in parameters(tmp_path / "best.safetensors").items():
+        assert torch.equal(value, best["average"][name])
+    assert {path.suffix for path in kept.iterdir()} == {".pt"}
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(folder, tmp_path):
+    train(options(folder, tmp_path, steps=3), TINY)
+    good = checkpoint_path(tmp_path / "checkpoints", 3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # files end there, as on a disk that is full
+    try:
+        with pytest.raises(OutputError, match=f"cannot be written .* the last good checkpoint is {good}"):
+            train(options(folder, tmp_path), TINY, resume="auto")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir() if path.name != BEST] == [good.name]
+    assert read_checkpoint(good)["step"] == 3
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(folder, whole, tmp_path):
+    other = dataclasses.replace(TINY, width=12)
+    with pytest.raises(TrainingError, match=r"another architecture \(width 8 there, 12 here\)"):
+        train(options(folder, tmp_path), other, resume=checkpoint_path(whole / "checkpoints", 6))
+
+
+def test_a_checkpoint_of_other_options_is_refused(folder, whole, tmp_path):
+    with pytest.raises(TrainingError, match=r"other options \(crop_px 32 there, 48 here\)"):
+        train(options(folder, tmp_path, crop_px=48), TINY, resume=checkpoint_path(whole / "checkpoints", 6))
+
+
+def test_something_else_is_no_checkpoint(folder, tmp_path):
+    (tmp_path / "picture.pt").write_bytes(b"\x00" * 100)
+    with pytest.raises(TrainingError, match="damaged or no checkpoint"):
+        train(options(folder, tmp_path), TINY, resume=tmp_path / "picture.pt")
+    with pytest.raises(TrainingError, match="there is no checkpoint"):
+        train(options(folder, tmp_path), TINY, resume=tmp_path / "nowhere.pt")
