@@ -3,7 +3,10 @@
 `sample_weather` draws the mixture that training sees; `presets` has the weathers with names.
 """
 
+import dataclasses
+
 import numpy as np
+import torch
 
 from rmfd_cli.rain.elements import (
     CLEAR,
@@ -19,6 +22,7 @@ from rmfd_cli.rain.elements import (
     View,
     Weather,
 )
+from rmfd_cli.rain.light import to_light
 from rmfd_cli.rain.styles import (
     log_uniform,
     sample_camera,
@@ -42,6 +46,7 @@ __all__ = [
     "Veil",
     "View",
     "Weather",
+    "lit_by",
     "sample_particles",
     "sample_weather",
 ]
@@ -78,6 +83,23 @@ def sample_weather(rng: np.random.Generator) -> Weather:
         camera=camera,
         noise=noise,
     )
+
+
+def lit_by(weather: Weather, brightest: float) -> Weather:
+    """The same weather over a scene that may be darker than daylight: neither veil nor drops outshine what lights them.
+
+    Args:
+        weather: as drawn, for daylight unless it is the night's.
+        brightest: value of the brightest part of the scene, display-referred, in [0, 1].
+    """
+
+    def dimmed(colour: tuple[float, float, float], limit: float) -> tuple[float, float, float]:
+        factor = min(1.0, limit / max(*colour, 1e-6))
+        return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+
+    most = float(to_light(torch.tensor(brightest), weather.light))
+    veil = dataclasses.replace(weather.veil, airlight=dimmed(weather.veil.airlight, brightest))
+    return dataclasses.replace(weather, veil=veil, drop_glow=dimmed(weather.drop_glow, most))
 
 
 def sample_particles(rng: np.random.Generator) -> Particles:

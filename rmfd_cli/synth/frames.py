@@ -28,6 +28,8 @@ class Survey(NamedTuple):
     size_px: tuple[int, int]
     """(width, height) after scaling and cropping."""
     frame_rate: Fraction
+    brightest: float
+    """As `brightest_of` says of the first picture."""
 
 
 def survey(clip: Clip, frames: int | None, size_px: tuple[int, int] | None) -> Survey:
@@ -41,15 +43,21 @@ def survey(clip: Clip, frames: int | None, size_px: tuple[int, int] | None) -> S
     Raises:
         InputError: It cannot be read, is damaged, is shorter than `frames`, or smaller than 16 pixels.
     """
-    count, size = 0, (0, 0)
+    count, size, brightest = 0, (0, 0), 0.0
     for picture in islice(read_pictures(clip, size_px), frames):
-        size = (picture.shape[1], picture.shape[0])
+        if count == 0:
+            size, brightest = (picture.shape[1], picture.shape[0]), brightest_of(picture)
         count += 1
     if frames is not None and count < frames:
         raise InputError(f"{clip.path}: has {count} frames, --frames asks for {frames}; take it out or ask for fewer")
     if min(size) < LEAST_SIZE_PX:
         raise InputError(f"{clip.path}: is {size[0]}x{size[1]} pixels, less than {LEAST_SIZE_PX}; give --size or take it out")
-    return Survey(count, size, frame_rate(clip))
+    return Survey(count, size, frame_rate(clip), brightest)
+
+
+def brightest_of(picture: NDArray[np.uint8]) -> float:
+    """The value in [0, 1] that one in a hundred of a picture's values exceeds: its lamps, its sky."""
+    return float(np.percentile(picture[::4, ::4], 99)) / 255
 
 
 def frame_rate(clip: Clip) -> Fraction:

@@ -13,7 +13,7 @@ from torch import Tensor
 from rmfd_cli.errors import InputError, RmfdError
 from rmfd_cli.rain.render import Rendering, render_frames
 from rmfd_cli.synth.depth import depth_maps
-from rmfd_cli.synth.frames import Survey, frame_rate, read_pictures
+from rmfd_cli.synth.frames import Survey, brightest_of, frame_rate, read_pictures
 from rmfd_cli.synth.plan import Job
 from rmfd_cli.synth.variant import sample, through_coder, to_pictures, to_tensor
 from rmfd_cli.video.images import write_png
@@ -70,7 +70,7 @@ def _row(job: Job) -> NDArray[np.uint8]:
     if not pictures:
         raise InputError(f"{job.clip.path}: holds no picture")
     height, width, _ = pictures[0].shape
-    known = Survey(max(frames, len(pictures)), (width, height), frame_rate(job.clip))
+    known = Survey(max(frames, len(pictures)), (width, height), frame_rate(job.clip), brightest_of(pictures[0]))
     weather, scene = sample(job, known)
     coder = weather.camera.coder
     code = through_coder(coder, known.frame_rate)

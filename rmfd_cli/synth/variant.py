@@ -20,7 +20,7 @@ from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.rain.elements import Coder
 from rmfd_cli.rain.presets import preset
 from rmfd_cli.rain.render import Rendering, Scene, draw_scene, render_frames
-from rmfd_cli.rain.weather import Weather
+from rmfd_cli.rain.weather import Weather, lit_by
 from rmfd_cli.synth.depth import depth_maps
 from rmfd_cli.synth.frames import Survey, read_pictures, survey
 from rmfd_cli.synth.identity import file_sha256, identify
@@ -63,7 +63,7 @@ def draw_weather(asked: SynthRequest, rng: np.random.Generator) -> Weather:
 def sample(job: Job, known: Survey) -> Sampled:
     """The weather of a job, and everything random in it."""
     rng = np.random.default_rng(job.seed)
-    weather = draw_weather(job.request, rng)
+    weather = lit_by(draw_weather(job.request, rng), known.brightest)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     width, height = known.size_px
     return Sampled(weather, draw_scene(weather, known.frames, height, width, generator, float(known.frame_rate)))

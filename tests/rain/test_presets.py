@@ -10,7 +10,7 @@ import pytest
 from rmfd_cli.errors import UsageError
 from rmfd_cli.rain import microphysics
 from rmfd_cli.rain.presets import PRESETS, preset
-from rmfd_cli.rain.weather import sample_weather
+from rmfd_cli.rain.weather import lit_by, sample_weather
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -86,7 +86,19 @@ def test_training_sees_the_mixture_that_was_decided():
             # The network inverts the veil in display light.
             assert weather.veil.optical_depth == 0
             assert weather.veil.extinction_per_m == 0
-    assert kinds["particles"] / clips == pytest.approx(0.59, abs=0.04)
-    assert kinds["painted"] / clips == pytest.approx(0.35, abs=0.04)
-    assert kinds["dry"] / clips == pytest.approx(0.06, abs=0.015)
+    assert kinds["particles"] / clips == pytest.approx(0.36, abs=0.04)
+    assert kinds["painted"] / clips == pytest.approx(0.52, abs=0.04)
+    assert kinds["dry"] / clips == pytest.approx(0.12, abs=0.02)
     assert kinds["exaggerated"] / kinds["particles"] == pytest.approx(0.6, abs=0.04)
+
+
+def test_a_veil_by_daylight_does_not_shine_at_night():
+    by_day = preset("drizzle-veil", np.random.default_rng(4))
+    at_night = lit_by(by_day, 0.2)
+    assert max(by_day.veil.airlight) > 0.7
+    assert max(at_night.veil.airlight) == pytest.approx(0.2)
+    assert at_night.veil.airlight[0] / at_night.veil.airlight[2] == pytest.approx(
+        by_day.veil.airlight[0] / by_day.veil.airlight[2]
+    )
+    assert max(at_night.drop_glow) == pytest.approx(0.0331, abs=1e-4)  # 0.2, sRGB-decoded
+    assert lit_by(by_day, 1.0) == by_day
