@@ -170,6 +170,7 @@ def test_a_signal_saves_and_tells(folder, tmp_path, number, code):
     assert load_model(tmp_path / "rmfd.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 def test_where_nothing_can_be_compiled_is_one_line(folder, tmp_path):
     environment = {**os.environ, "CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
