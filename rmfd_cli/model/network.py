@@ -84,6 +84,9 @@ class Registered(NamedTuple):
     """`[B, 3, H, W]`: how far a memory of the middle frame may differ from it, by what the window shows."""
     evidence: Tensor
     """`[B, 6, H, W]`: the middle frame, and how the luma of median, previous and following frame differs from its own."""
+    cells: Tensor
+    light: Tensor
+    """From `_light_of_frame`."""
     backwards: Tensor
     """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
     backwards_coarse: Tensor
@@ -108,12 +111,11 @@ class State(NamedTuple):
 class Recovered(NamedTuple):
     """What stage 1 hands to stage 2; padded."""
 
-    coarse: Tensor
     hazy: Tensor
-    transmission: Tensor
     airlight: Tensor
-    flow: Tensor
     """As in `Restored`."""
+    veil: Tensor
+    """`[B, 2, H/8, W/8]`: T and U."""
     features: Tensor
     """`[B, width, H/4, W/4]`."""
 
@@ -229,26 +231,24 @@ class InverseRecovery(nn.Module):
             hazy = torch.addcmul(hazy, fill[:, k : k + 1], departure)
         return hazy
 
-    def estimate_veil(self, deep: Tensor, frame: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """T and U at full resolution; A: where the network looks for airlight, the frame's own colour, corrected; the light."""
-        cells, light = _light_of_frame(frame)
+    def estimate_veil(self, deep: Tensor, registered: Registered, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
+        """T and U as in `Recovered`; A: where the network looks for airlight, the frame's own colour, corrected; the light."""
+        cells, light = registered.cells, registered.light
         light = torch.cat([light, deep.mean((2, 3), keepdim=True, dtype=light.dtype)], 1)
         if last is not None:
             # The light of a scene hardly moves: running means over about five frames.
             light = last.light + 0.2 * (light - last.light)
         seen_light = torch.cat([cells, light.expand(-1, -1, *cells.shape[-2:])], 1).to(deep.dtype)
         lift = self.lift(F.relu(self.light(torch.cat([deep, seen_light], 1))))
-        maps = (self.veil(deep) + lift).to(frame.dtype)
-        coarse = torch.cat([_within_unit(1 - maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
-        smooth = F.interpolate(coarse, size=frame.shape[-2:], mode="bilinear", align_corners=False)
-        transmission, flow = smooth[:, :1], smooth[:, 1:]
+        maps = (self.veil(deep) + lift).to(cells.dtype)
+        veil = torch.cat([_within_unit(1 - maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
         attention = torch.softmax(maps[:, 2:].flatten(2), -1)
         seen = (attention * cells[:, 1:].flatten(2)).sum(-1, keepdim=True)
-        correction = (attention * self.tint(deep).to(frame.dtype).flatten(2)).sum(-1, keepdim=True)
+        correction = (attention * self.tint(deep).to(cells.dtype).flatten(2)).sum(-1, keepdim=True)
         airlight = (seen + 0.3 * torch.tanh(correction)).unsqueeze(-1)
         if last is not None:
             airlight = last.airlight + 0.2 * (airlight - last.airlight)
-        return transmission, airlight, flow, light
+        return veil, airlight, light
 
 
 class Refinement(nn.Module):
@@ -316,19 +316,21 @@ class Rmfd(nn.Module):
         following = warp(following, sampling_grid(to_following)) - frame
         # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
         previous_luma = warp(_luma(previous), backwards) - _luma(frame)
+        # Everything that needs no state is done here, since `recover` is the slowest part of a step.
         return Registered(
             frame,
             following,
             torch.minimum(previous_luma, following).clamp(max=0) - MEMORY_MARGIN,
             torch.maximum(previous_luma, following).clamp(min=0) + MEMORY_MARGIN,
             self.recovery.gather(frame, previous_luma, _luma(following)),
+            *_light_of_frame(frame),
             backwards,
             sampling_grid(to_previous, UNIT),
             (height, width),
         )
 
     def recover(self, registered: Registered, state: State | None) -> tuple[Recovered, State]:
-        """Stage 1: takes off streaks and drops, estimates the veil, and inverts the rain model."""
+        """Stage 1 as far as the next frame needs it: takes off streaks and drops, and estimates the veil."""
         frame = registered.frame
         if state is None:
             last, last_hidden = torch.zeros_like(frame), None
@@ -337,14 +339,15 @@ class Rmfd(nn.Module):
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last, last_hidden)
         hazy = self.recovery.remove_rain(features, frame, [registered.following, last])
-        transmission, airlight, flow, light = self.recovery.estimate_veil(deep, frame, state)
-        coarse = physics.remove_veil(hazy, transmission, airlight, flow)
-        recovered = Recovered(coarse, hazy, transmission, airlight, flow, features)
-        return recovered, State(hidden, hazy, airlight, light)
+        veil, airlight, light = self.recovery.estimate_veil(deep, registered, state)
+        return Recovered(hazy, airlight, veil, features), State(hidden, hazy, airlight, light)
 
     def refine(self, registered: Registered, recovered: Recovered) -> Restored:
-        """Stage 2: corrects the coarse estimate."""
-        coarse, (height, width) = recovered.coarse, registered.size
+        """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate."""
+        hazy, (height, width) = recovered.hazy, registered.size
+        veil = F.interpolate(recovered.veil, size=hazy.shape[-2:], mode="bilinear", align_corners=False)
+        transmission, flow = veil[:, :1], veil[:, 1:]
+        coarse = physics.remove_veil(hazy, transmission, recovered.airlight, flow)
         image = coarse + self.refinement(coarse, recovered.features)
 
         def crop(x: Tensor) -> Tensor:
@@ -353,10 +356,10 @@ class Rmfd(nn.Module):
         return Restored(
             crop(image),
             crop(coarse),
-            crop(recovered.hazy),
-            crop(recovered.transmission),
+            crop(hazy),
+            crop(transmission),
             recovered.airlight,
-            crop(recovered.flow),
+            crop(flow),
         )
 
 
