@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.align import SHRINK, estimate_flow, sampling_grid, warp
+from rmfd_cli.model.align import SHRINK, enlarge_flow, estimate_flow, sampling_grid, warp
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import draw_clip
 
@@ -107,7 +107,7 @@ def shipped(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray
     height, width = current.shape
     size = (-(-width // SHRINK), -(-height // SHRINK))
     small = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (current, neighbour))
-    return estimate_flow(*small, (height, width))
+    return enlarge_flow(estimate_flow(*small), (height, width))
 
 
 def dis(shrink: int, preset: int) -> Flow:

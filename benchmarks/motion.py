@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rmfd_cli.model.align import estimate_flow, luma_for_flow
+from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow
 
 CONSISTENT_PX = 1.0
 """A pixel counts as seen where going there by the flow and back by the other flow ends this near to where it began."""
@@ -34,7 +34,9 @@ def estimate_motion(clip: NDArray[np.uint8], reach: int) -> Motion:
     motion: Motion = {t: {} for t in range(len(clip))}
     for t in motion:
         for k in range(1, min(reach, len(clip) - 1 - t) + 1):
-            there, back = estimate_flow(lumas[t], lumas[t + k], size), estimate_flow(lumas[t + k], lumas[t], size)
+            there, back = (
+                enlarge_flow(estimate_flow(*pair), size) for pair in ((lumas[t], lumas[t + k]), (lumas[t + k], lumas[t]))
+            )
             motion[t][k] = Sight(there, _agree(there, back))
             motion[t + k][-k] = Sight(back, _agree(back, there))
     return motion
@@ -52,7 +54,7 @@ def resting_stretch(clip: NDArray[np.uint8]) -> range:
     lumas = [np.median(rainy[max(t - 2, 0) : t + 3], axis=0).astype(np.uint8) for t in range(len(clip))]
     longest, first = range(0), 0
     for t in range(len(clip)):
-        flow = estimate_flow(lumas[first], lumas[t], clip.shape[1:3])
+        flow = enlarge_flow(estimate_flow(lumas[first], lumas[t]), clip.shape[1:3])
         if np.linalg.norm(np.median(flow, axis=(0, 1))) >= STILL_PX:
             first = t
         longest = max(longest, range(first, t + 1), key=len)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from rmfd_cli.model.align import estimate_flow, luma_for_flow
+from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.network import Rmfd, Window
 from rmfd_cli.model.streaming import precision_for
@@ -85,7 +85,8 @@ def stages(source: Path) -> None:
     model = load_model(shipped_weights("small")).to(precision)
     lumas = [luma_for_flow(frame.rgb) for frame in frames]
     images = [torch.from_numpy(frame.rgb.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous() for frame in frames]
-    flow = torch.from_numpy(estimate_flow(lumas[1], lumas[0], (HEIGHT, WIDTH)))[None]
+    coarse = estimate_flow(lumas[1], lumas[0])
+    flow = torch.from_numpy(enlarge_flow(coarse, (HEIGHT, WIDTH)))[None]
     window = Window(images[0], images[1], images[2], flow, flow)
     _, state = model.step(window, model.initial_state())
     residual = np.random.default_rng(0).normal(0, 0.02, frames[0].rgb.shape).astype(np.float32)
@@ -93,7 +94,10 @@ def stages(source: Path) -> None:
     rows = {
         "decode, planes, RGB": decoding,
         "luma for flow": median_seconds(lambda: luma_for_flow(frames[0].rgb)),
-        "flow, two pairs": 2 * median_seconds(lambda: estimate_flow(lumas[1], lumas[0], (HEIGHT, WIDTH))),
+        "flow": median_seconds(lambda: estimate_flow(lumas[1], lumas[0])),
+        "flow back, and both enlarged": median_seconds(
+            lambda: [enlarge_flow(flow, (HEIGHT, WIDTH)) for flow in (coarse, reverse_flow(coarse))]
+        ),
         "network": median_seconds(lambda: model.step(window, state)),
         "residual to planes": median_seconds(lambda: add_residual(frames[0].planes, info.format, info.colour, residual)),
     }

@@ -5,7 +5,7 @@ DIS (Kroeger et al., ECCV 2016) is OpenCV's; docs/decisions.md compares it with 
 
 import functools
 import threading
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,6 +16,9 @@ from torch.nn import functional as F
 
 SHRINK = 2
 """Flow is estimated on luma reduced by this factor: thin streaks fade there, and the search costs a quarter."""
+
+Flow: TypeAlias = NDArray[np.float32]
+"""`[h, w, 2]` displacement (x, y) in pixels."""
 
 _local = threading.local()
 
@@ -33,25 +36,39 @@ def luma_for_flow(rgb: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8], frame_size: tuple[int, int]) -> NDArray[np.float32]:
-    """Where each pixel of the current frame lies in a neighbour.
+def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
+    """Where each pixel of the current frame lies in a neighbour, at the resolution of `luma_for_flow`.
 
     Args:
-        current: `[h, w]` luma of the frame that stays, from `luma_for_flow`.
+        current: `[h, w]` luma of the frame that stays.
         neighbour: `[h, w]` luma of the frame to bring into register.
-        frame_size: (H, W) of the frames themselves.
 
     Returns:
-        `[H, W, 2]` displacement (x, y) in pixels. Frames too small to search get none.
+        `[h, w, 2]` displacement (x, y) in pixels of that resolution. Frames too small to search get none.
     """
-    height, width = frame_size
     if min(current.shape) < 16:
-        return np.zeros((height, width, 2), np.float32)
+        return np.zeros((*current.shape, 2), np.float32)
     # A DIS object keeps scratch buffers from call to call: one per thread.
     if not hasattr(_local, "dis"):
         _local.dis = _search()
-    flow = _local.dis.calc(current, neighbour, None) * np.float32(SHRINK)
-    return np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(_local.dis.calc(current, neighbour, None), np.float32)
+
+
+def reverse_flow(flow: Flow) -> Flow:
+    """The flow from the neighbour back to the current frame, as nearly as one step finds it: −F(x − F(x)).
+
+    A search of its own is no better for the network (docs/decisions.md).
+    """
+    rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
+    there = (columns - flow[..., 0], rows - flow[..., 1])
+    return -np.asarray(cv2.remap(flow, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def enlarge_flow(flow: Flow, frame_size: tuple[int, int]) -> Flow:
+    """A flow at the resolution of `luma_for_flow` to `[H, W, 2]`, in pixels of the frames, whose size is (H, W)."""
+    height, width = frame_size
+    large = cv2.resize(flow * np.float32(SHRINK), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, np.float32)
 
 
 def _search() -> cv2.DISOpticalFlow:

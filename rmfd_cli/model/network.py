@@ -69,7 +69,7 @@ class Window(NamedTuple):
     """`[B, 3, H, W]` float, RGB in [0, 1]; at the edges of a scene the current frame stands in for a missing one."""
     to_previous: Tensor
     to_following: Tensor
-    """`[B, H, W, 2]` displacement (x, y) in pixels, from `align.estimate_flow`."""
+    """`[B, H, W, 2]` displacement (x, y) in pixels, from `align.enlarge_flow`."""
 
 
 class Registered(NamedTuple):
@@ -220,16 +220,15 @@ class InverseRecovery(nn.Module):
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
         return self.decode(skip + up), deep, hidden
 
-    def remove_rain(self, features: Tensor, frame: Tensor, departures: list[Tensor]) -> Tensor:
-        """H: covered pixels are filled from the aligned candidates, and translucent light is taken off."""
+    def remove_rain(self, features: Tensor, frame: Tensor, following: Tensor, last: Tensor) -> Tensor:
+        """H: covered pixels are filled from the two candidates, given as departures, and translucent light is taken off."""
         maps = _to_pixels(self.rain(features)).to(frame.dtype)
-        occlusion = torch.sigmoid(maps[:, CANDIDATES : CANDIDATES + 1])
-        fill = torch.softmax(maps[:, :CANDIDATES], 1) * occlusion
+        occlusion = torch.sigmoid(maps[:, 2:3])
+        # The softmax of two.
+        share = occlusion * torch.sigmoid(maps[:, :1] - maps[:, 1:2])
         # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
-        hazy = frame - maps[:, CANDIDATES + 1 :]
-        for k, departure in enumerate(departures):
-            hazy = torch.addcmul(hazy, fill[:, k : k + 1], departure)
-        return hazy
+        hazy = torch.addcmul(frame - maps[:, 3:], share, following)
+        return torch.addcmul(hazy, occlusion - share, last)
 
     def estimate_veil(self, deep: Tensor, registered: Registered, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
         """T and U as in `Recovered`; A: where the network looks for airlight, the frame's own colour, corrected; the light."""
@@ -338,7 +337,7 @@ class Rmfd(nn.Module):
             last = torch.clamp(warp(state.hazy, registered.backwards) - frame, registered.low, registered.high)
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last, last_hidden)
-        hazy = self.recovery.remove_rain(features, frame, [registered.following, last])
+        hazy = self.recovery.remove_rain(features, frame, registered.following, last)
         veil, airlight, light = self.recovery.estimate_veil(deep, registered, state)
         return Recovered(hazy, airlight, veil, features), State(hidden, hazy, airlight, light)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rmfd_cli.errors import MachineError, MemoryExhaustedError
-from rmfd_cli.model.align import estimate_flow, luma_for_flow
+from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.network import Recovered, Registered, Rmfd, State, Window
 from rmfd_cli.model.scene import is_cut
@@ -118,19 +118,16 @@ def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterato
 
 
 def _register(windows: Iterable[SceneWindow], model: Rmfd, device: torch.device) -> Iterator[tuple[Registered, bool]]:
+    onwards = np.zeros(0, np.float32)
     for (previous, current, following), begins in windows:
         with _frame_work(device):
+            still = np.zeros((*current.luma.shape, 2), np.float32)
+            # The frame before had this one for its following frame.
+            backwards = still if previous is current else reverse_flow(onwards)
+            onwards = still if following is current else estimate_flow(current.luma, following.luma)
             size = (current.image.shape[-2], current.image.shape[-1])
-            to_previous, to_following = (
-                torch.from_numpy(
-                    np.zeros((*size, 2), np.float32)
-                    if neighbour is current
-                    else estimate_flow(current.luma, neighbour.luma, size)
-                )[None].to(device)
-                for neighbour in (previous, following)
-            )
-            window = Window(previous.image, current.image, following.image, to_previous, to_following)
-            registered = model.register(window)
+            flows = (torch.from_numpy(enlarge_flow(flow, size))[None].to(device) for flow in (backwards, onwards))
+            registered = model.register(Window(previous.image, current.image, following.image, *flows))
         yield registered, begins
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rmfd_cli import physics
-from rmfd_cli.model.align import estimate_flow, luma_for_flow
+from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.rain.camera import photograph
 from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Camera, Coder
 from rmfd_cli.rain.render import render
@@ -185,15 +185,14 @@ def _coded(rainy: Tensor, coder: Coder) -> Tensor:
 def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
     """Flows of every frame of `[T, 3, H, W]` to the frame before and after it; zero where there is none."""
     lumas = [luma_for_flow(frame) for frame in rainy.permute(0, 2, 3, 1).cpu().numpy()]
+    onwards = [estimate_flow(before, after) for before, after in itertools.pairwise(lumas)]
+    still = np.zeros((*lumas[0].shape, 2), np.float32)
     size = (rainy.shape[-2], rainy.shape[-1])
-    still = np.zeros((*size, 2), np.float32)
-    pairs = list(itertools.pairwise(lumas))
-    to_previous = [still, *(estimate_flow(after, before, size) for before, after in pairs)]
-    to_following = [*(estimate_flow(before, after, size) for before, after in pairs), still]
-    return (
-        torch.from_numpy(np.stack(to_previous)).to(rainy.device),
-        torch.from_numpy(np.stack(to_following)).to(rainy.device),
+    to_previous, to_following = (
+        torch.from_numpy(np.stack([enlarge_flow(flow, size) for flow in flows])).to(rainy.device)
+        for flows in ([still, *map(reverse_flow, onwards)], [*onwards, still])
     )
+    return to_previous, to_following
 
 
 def stack(clips: list[Batch]) -> Batch:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmfd_cli.model.align import estimate_flow, luma_for_flow, sampling_grid, warp
+from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, sampling_grid, warp
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.data import Batch, clip_flows, stack
 
@@ -55,7 +55,7 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
     for t in range(RADIUS, frames - RADIUS):
         around = [rainy[t]]
         for k in (k for k in range(-RADIUS, RADIUS + 1) if k):
-            flow = torch.from_numpy(estimate_flow(lumas[t], lumas[t + k], (height, width))).to(rainy.device)
+            flow = torch.from_numpy(enlarge_flow(estimate_flow(lumas[t], lumas[t + k]), (height, width))).to(rainy.device)
             around.append(warp(rainy[None, t + k], sampling_grid(flow[None]))[0])
         registered = torch.stack(around)
         median = registered.median(0).values

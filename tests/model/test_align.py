@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from rmfd_cli.model.align import estimate_flow, luma_for_flow, sampling_grid, warp
+from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow, sampling_grid, warp
 
 
 def scene(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
@@ -15,7 +15,7 @@ def scene(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
 def test_flow_finds_a_shift_and_warping_by_it_brings_the_neighbour_into_register():
     big = scene(120, 160)
     current, neighbour = big[8:104, 10:138], big[4:100, 4:132]  # content moved by (+6, +4)
-    flow = estimate_flow(luma_for_flow(current), luma_for_flow(neighbour), (96, 128))
+    flow = enlarge_flow(estimate_flow(luma_for_flow(current), luma_for_flow(neighbour)), (96, 128))
     assert flow.shape == (96, 128, 2)
     inner = flow[16:-16, 16:-16]
     np.testing.assert_allclose(np.median(inner, axis=(0, 1)), (6, 4), atol=0.5)
@@ -48,4 +48,16 @@ def test_luma_is_the_same_whatever_the_bit_depth():
 
 def test_frames_too_small_to_search_have_no_flow():
     tiny = luma_for_flow(scene(24, 24))
-    assert not estimate_flow(tiny, tiny, (24, 24)).any()
+    assert tiny.shape == (12, 12)
+    assert not enlarge_flow(estimate_flow(tiny, tiny), (24, 24)).any()
+
+
+def test_the_reverse_of_a_flow_leads_back():
+    rows, columns = np.mgrid[0:48, 0:64].astype(np.float32)
+    zoom = np.stack([0.05 * (columns - 32) + 2, 0.05 * (rows - 24) - 1], -1)
+    back = reverse_flow(zoom)
+    # Where a pixel of the neighbour came from: x + F(x) = y, so that the way back from y is x − y.
+    truth = np.stack([(columns - 32 - 2) / 1.05 + 32 - columns, (rows - 24 + 1) / 1.05 + 24 - rows], -1)
+    error = np.abs(back - truth)[6:-6, 6:-6].max()
+    assert error < 0.02
+    assert np.abs(-zoom - truth)[6:-6, 6:-6].max() > 3 * error
