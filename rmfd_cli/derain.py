@@ -1,31 +1,41 @@
 """Take the rain out of one video: decode, restore and encode side by side, frame i in, frame i out."""
 
+import os
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError
-from rmfd_cli.options import Compare, DerainOptions
-from rmfd_cli.types import Frame, PlaneFormat, Planes, Restore, Rgb, VideoInfo
-from rmfd_cli.video.colour import add_residual, rotate_stored, rotate_upright
+from rmfd_cli.options import DerainOptions
+from rmfd_cli.types import Frame, Restore, Rgb, VideoInfo
+from rmfd_cli.video.colour import rotate_upright
+from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
+from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, PictureWriter
+from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin, without_companions
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.writer import VideoWriter
 
 QUEUED_FRAMES = 4
 """Between two stages: enough to ride out a slow frame, few enough to keep 4K in memory."""
 _POLL_SECONDS = 0.1
-_LINE_SHARE = 320
+
+LOSSLESS_CODEC = "ffv1"
+"""The encoder that takes pictures as they are."""
 
 Item = TypeVar("Item")
+Reader: TypeAlias = VideoReader | PictureReader
+Writer: TypeAlias = VideoWriter | PictureWriter | PipeWriter
+Source: TypeAlias = str | Path | PictureRow | Pipe
+Target: TypeAlias = str | Path | PictureFolder | Pipe
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,8 @@ class Progress:
 
 
 def derain(
-    source: str | Path,
-    target: str | Path,
+    source: Source,
+    target: Target,
     restore: Restore,
     options: DerainOptions | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -66,8 +76,8 @@ def derain(
     target appears complete and checked, or not at all; an existing one is kept until then.
 
     Args:
-        source: A video file.
-        target: The file to write; its suffix chooses the container.
+        source: A video file, a row of pictures, or stdin.
+        target: The file to write, whose suffix chooses the container, a folder for pictures, or stdout.
         restore: The model as a function; it runs in the calling thread.
         options: See there.
         on_progress: Called from the calling thread after every frame that is handed to the encoder.
@@ -80,35 +90,118 @@ def derain(
     """
     options = options or DerainOptions()
     began = monotonic()
-    with VideoReader(source, options.start_seconds, options.end_seconds) as video:
-        writer = VideoWriter(
-            target,
-            video.info,
-            size_px=_target_size(video.info, options.compare),
-            encoding=options.encoding,
-            binary=options.ffmpeg,
-            overwrite=options.overwrite,
-            start_seconds=options.start_seconds,
-            end_seconds=options.end_seconds,
-        )
-        with writer:
+    with open_source(source, options) as video:
+        info = video.info
+        with _writer(video, target, options) as writer:
             frames = 0
-            expected = _frames_in_range(video.info, options)
-            with closing(_run_stages(video, restore, writer, options)) as counts:
+            expected = frames_in_range(info, options)
+            with closing(_run_stages(video, restore, _composer(video, target, options), writer)) as counts:
                 for frames in counts:
                     if on_progress:
                         on_progress(Progress(frames, expected, monotonic() - began))
             if not frames:
-                raise InputError(f"{source}: no frame between --start and --end; the video is shorter")
+                raise InputError(f"{info.path}: no frame between --start and --end; the video is shorter")
             if video.damage and not options.salvage:
-                raise InputError(f"{source}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
-    damage = (f"{source}: {video.damage}",) if video.damage else ()
-    return DerainReport(Path(target), frames, monotonic() - began, (*writer.warnings, *damage))
+                raise InputError(f"{info.path}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
+    damage = (f"{info.path}: {video.damage}",) if video.damage else ()
+    return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *damage))
 
 
-def _run_stages(
-    video: VideoReader, restore: Restore, writer: VideoWriter, options: DerainOptions
-) -> Generator[int, None, None]:
+def _path_of(target: Target) -> Path:
+    if isinstance(target, Pipe):
+        return Path("-")
+    return target.folder if isinstance(target, PictureFolder) else Path(target)
+
+
+def open_source(source: Source, options: DerainOptions) -> Reader:
+    """What reads a source between start and end; a context manager.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if isinstance(source, PictureRow):
+        lossless = options.encoding.codec == LOSSLESS_CODEC
+        return PictureReader(source, options.start_seconds, options.end_seconds, lossless)
+    if isinstance(source, Pipe):
+        check_stdin(seeks=bool(options.start_seconds))
+        source = STDIN
+    return VideoReader(source, options.start_seconds, options.end_seconds, deinterlace=options.deinterlace)
+
+
+@contextmanager
+def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[Writer]:
+    if isinstance(target, PictureFolder):
+        names = video.names if isinstance(video, PictureReader) else None
+        with PictureWriter(target, names, options.overwrite) as pictures:
+            yield pictures
+        return
+    if isinstance(target, Pipe):
+        with PipeWriter(video.info, composed_size(video.info, options.compare), target.form) as pipe:
+            yield pipe
+        return
+    # An absolute name is never taken for a protocol, whatever colons it holds.
+    info = replace(video.info, path=os.path.abspath(video.info.path))
+    alone = isinstance(video, PictureReader) or info.path == STDIN
+    with without_companions(info) if alone else nullcontext(info) as info:
+        cut = isinstance(video, VideoReader)
+        with VideoWriter(
+            target,
+            info,
+            size_px=composed_size(info, options.compare),
+            encoding=options.encoding,
+            binary=options.ffmpeg,
+            overwrite=options.overwrite,
+            start_seconds=options.start_seconds if cut else None,
+            end_seconds=options.end_seconds if cut else None,
+            deinterlaced=options.deinterlace,
+        ) as writer:
+            yield writer
+
+
+def picture_bits(video: Reader) -> int:
+    """How deep pictures have to be to hold the frames of a video: 8 or 16 bits."""
+    if isinstance(video, PictureReader):
+        return video.bits
+    return 8 if video.info.format.bits == 8 else 16
+
+
+def _composer(video: Reader, target: Target, options: DerainOptions) -> Compose:
+    info, strength, compare = video.info, options.strength, options.compare
+    if isinstance(target, PictureFolder):
+        return as_rgb(info, strength, compare, target.bits or picture_bits(video))
+    if isinstance(video, PictureReader):
+        return as_video(info, as_rgb(info, strength, compare, 8 if info.format.bits == 8 else 16))
+    return as_stored(info, strength, compare)
+
+
+def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[DerainOptions, str]:
+    """Options for a piece of a video: from `start_seconds`, or out of its middle.
+
+    Args:
+        source: As of `derain`.
+        seconds: How long the piece is.
+        options: What is asked for besides.
+
+    Returns:
+        The options, and a line that says which piece it is.
+
+    Raises:
+        InputError: The source cannot be read.
+    """
+    if isinstance(source, Pipe):
+        check_stdin(seeks=True)
+    with open_source(source, replace(options, start_seconds=None, end_seconds=None)) as video:
+        whole = video.info.duration_seconds
+    start = options.start_seconds
+    if start is None:
+        start = max(0.0, ((whole or 0.0) - seconds) / 2)
+    of = "" if whole is None else f" of {whole:.2f}"
+    end = start + seconds if whole is None else max(min(start + seconds, whole), start)
+    note = f"{video.info.path}: a preview of second {start:.2f} to {end:.2f}{of}"
+    return replace(options, start_seconds=start, end_seconds=start + seconds), note
+
+
+def _run_stages(video: Reader, restore: Restore, compose: Compose, writer: Writer) -> Generator[int, None, None]:
     """Decode in one thread, restore in this one, compose and encode in a third; yields the count of frames done."""
     stop = threading.Event()
     decoded: _Channel[Frame] = _Channel(stop)
@@ -117,13 +210,7 @@ def _run_stages(
 
     def write_all() -> None:
         for frame, residual in restored:
-            residual = np.ascontiguousarray(rotate_stored(residual, info.rotation_degrees))
-            planes = frame.planes
-            if options.strength:
-                planes = add_residual(frame.planes, info.format, info.colour, residual, options.strength)
-            if options.compare:
-                planes = compare_planes(frame.planes, planes, info, options.compare)
-            writer.write(planes, frame.pts)
+            writer.write(compose(frame, residual), frame.pts)
 
     stages = [_Stage(lambda: decoded.put_all(video), stop), _Stage(write_all, stop)]
     waiting: deque[Frame] = deque()
@@ -226,58 +313,11 @@ class _Stage:
             self._thread.join(_POLL_SECONDS)
 
 
-def _frames_in_range(info: VideoInfo, options: DerainOptions) -> int | None:
+def frames_in_range(info: VideoInfo, options: DerainOptions) -> int | None:
+    """How many frames lie between start and end, as far as the header tells."""
     if options.start_seconds is None and options.end_seconds is None:
         return info.frame_count_estimate
     end = min((value for value in (options.end_seconds, info.duration_seconds) if value is not None), default=None)
     if end is None or info.frame_rate is None:
         return None
     return max(1, round((end - (options.start_seconds or 0)) * info.frame_rate))
-
-
-def _target_size(info: VideoInfo, compare: Compare | None) -> tuple[int, int]:
-    if compare != "side":
-        return info.width_px, info.height_px
-    if info.rotation_degrees in (90, 270):
-        return info.width_px, 2 * info.height_px
-    return 2 * info.width_px, info.height_px
-
-
-def compare_planes(before: Planes, after: Planes, info: VideoInfo, compare: Compare) -> Planes:
-    """One picture out of two: left input, right output, as seen when shown upright.
-
-    Args:
-        before: The source's planes.
-        after: The restored planes, same shapes.
-        info: For format, range and rotation.
-        compare: `side` doubles the width; `split` shows the left half of one and the right half of the other, with a
-            white line between them.
-
-    Returns:
-        Planes in stored orientation.
-    """
-    turns = info.rotation_degrees // 90
-    shift_x = info.format.chroma_shift[turns % 2]
-    width = info.height_px if turns % 2 else info.width_px
-    white = _white(info.format, info.colour.full_range)
-    composed = []
-    for index, (first, second) in enumerate(zip(before, after, strict=True)):
-        left, right = np.rot90(first, turns), np.rot90(second, turns)
-        shift = shift_x if index else 0
-        if compare == "side":
-            # Two odd widths have one chroma column less than twice one of them has.
-            columns = -(-2 * width >> shift)
-            picture = np.concatenate([left[:, : columns - right.shape[1]], right], axis=1)
-        else:
-            middle = (width // 2) >> shift
-            thickness = max(2, width // _LINE_SHARE // 2 * 2) >> shift
-            picture = right.copy()
-            picture[:, :middle] = left[:, :middle]
-            picture[:, middle : middle + max(1, thickness)] = white[min(index, 1)]
-        composed.append(np.ascontiguousarray(np.rot90(picture, -turns)))
-    return tuple(composed)
-
-
-def _white(plane_format: PlaneFormat, full_range: bool) -> tuple[Any, int]:
-    scale: int = 1 << (plane_format.bits - 8)
-    return ((1 << plane_format.bits) - 1 if full_range else 235 * scale), 128 * scale

@@ -3,6 +3,7 @@
 A leaf that imports nothing heavy: `rmfd --help` reads its defaults here.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -37,6 +38,8 @@ class DerainOptions:
     """Show input and output in one picture: `side` by side, or `split` in the middle."""
     overwrite: bool = False
     """Whether an existing target is replaced."""
+    deinterlace: bool = False
+    """Whether interlaced pictures are made whole ones first, as many as there are."""
     salvage: bool = False
     """Whether what can be read of a damaged source is written, instead of nothing."""
     encoding: Encoding = field(default_factory=Encoding)
@@ -73,14 +76,14 @@ class TrainOptions:
     real_rain: str | None = None
     """Stage 2: folder of rainy clips without ground truth."""
     real_share: float = 0.25
-    """Share of the clips that come from `real_rain`, at least one per process; 0 to 1."""
+    """Share of the clips that come from `real_rain`, on average; 0 to 1."""
     real_clean: str | None = None
     """Stage 2: folder of clean clips that the discriminator takes for its example; None for those of `data`."""
     steps: int = 4200
     batch_size: int = 6
     """Clips per update, of all processes together."""
     clip_frames: int = 8
-    """Frames of one update, which its gradient flows back through."""
+    """Frames of one update, which its gradient flows back through; at least two, and three in stage 2."""
     clip_frames_start: int | None = None
     """The same at the beginning, from where it grows to `clip_frames` in three stages; None for no growth."""
     updates_per_clip: int = 4
@@ -108,13 +111,17 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained with."""
-        flags = {"clip_frames": "--frames", "clip_frames_start": "--frames-start"}
-        counts = ("steps", "batch_size", *flags, "updates_per_clip", "save_every", "keep", "validate_every", "validation_clips")
+        counts = ("steps", "batch_size", "updates_per_clip", "save_every", "keep", "validate_every", "validation_clips")
         for name in counts:
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise UsageError(f"{flags.get(name, '--' + name.replace('_', '-'))} is {value}; it has to be at least 1")
-        if self.workers < 0:
-            raise UsageError(f"--workers is {self.workers}; it cannot be negative")
+            if (value := getattr(self, name)) < 1:
+                raise UsageError(f"--{name.replace('_', '-')} is {value}; it has to be at least 1")
+        least, why = (2, "change over time is learnt") if self.stage == 1 else (3, "the discriminator sees three at once")
+        for flag, length in (("--frames", self.clip_frames), ("--frames-start", self.clip_frames_start)):
+            if length is not None and length < least:
+                raise UsageError(f"{flag} is {length}; stage {self.stage} needs at least {least}, since {why}")
+        for flag, count in (("--workers", self.workers), ("--seed", self.seed)):
+            if count < 0:
+                raise UsageError(f"{flag} is {count}; it cannot be negative")
         if not 0 <= self.paired_share <= 1:
             raise UsageError(f"--paired-share is {self.paired_share:g}; it goes from 0 to 1")
         if not 0 <= self.real_share <= 1:
@@ -127,5 +134,5 @@ class TrainOptions:
             raise UsageError("there is nothing to train on; give --data, or --paired, or both")
         if self.crop_px < 32:
             raise UsageError(f"--crop is {self.crop_px}; pieces of less than 32 pixels show no rain")
-        if not self.learning_rate > 0:
-            raise UsageError(f"--learning-rate is {self.learning_rate}; it has to be positive")
+        if not 0 < self.learning_rate < math.inf:
+            raise UsageError(f"--learning-rate is {self.learning_rate}; it has to be positive and finite")

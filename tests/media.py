@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
@@ -324,3 +325,116 @@ def decoded_frames(path: Path, pix_fmt: str | None = None, stream: str = "0:v:0"
     ).decode()
     rows = [line.split(",") for line in listing.splitlines() if line and not line.startswith("#")]
     return [DecodedFrame(int(row[2]), row[5].strip()) for row in rows]
+
+
+MASTERING_DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+CONTENT_LIGHT = "1000,400"
+
+
+def hdr10(path: Path, frames: int = 8) -> Path:
+    """HEVC at 10 bits in BT.2020 PQ with `MASTERING_DISPLAY` and `CONTENT_LIGHT`."""
+    tags = "setparams=colorspace=bt2020nc:range=tv:color_primaries=bt2020:color_trc=smpte2084"
+    return encode(
+        path,
+        frames=frames,
+        pix_fmt="yuv420p10le",
+        codec=("-c:v", "libx265", "-preset", "ultrafast"),
+        filters=f"format=yuv420p10le,{tags}",
+        extra=("-x265-params", f"log-level=none:master-display={MASTERING_DISPLAY}:max-cll={CONTENT_LIGHT}"),
+    )
+
+
+def field_coded(path: Path, order: str = "tff") -> Path:
+    """Interlaced H.264 whose two fields show two moments; `order` is `tff` or `bff`."""
+    return encode(
+        path,
+        frames=24,
+        filters=f"tinterlace=interleave_{'top' if order == 'tff' else 'bottom'},setparams=field_mode={order}",
+        extra=("-flags", "+ilme+ildct", *(("-x264-params", "bff=1") if order == "bff" else ())),
+    )
+
+
+def transparent(path: Path, alpha: float = 0.5, codec: Sequence[str] = LOSSLESS, pix_fmt: str = "yuva420p") -> Path:
+    """Every pixel has the same `alpha`, 0 to 1."""
+    return encode(path, frames=6, codec=codec, pix_fmt=pix_fmt, filters=f"format=rgba,colorchannelmixer=aa={alpha}")
+
+
+def attached_cover(path: Path) -> Path:
+    """Matroska with a PNG attached as its cover."""
+    cover = path.with_name(f"cover-{path.stem}.png")
+    ffmpeg("-f", "lavfi", "-i", "color=c=red:s=64x48", "-frames:v", "1", url(cover))
+    notes = ("-metadata:s:t", "mimetype=image/png", "-metadata:s:t", "filename=cover.png")
+    return encode(path, frames=8, extra=("-attach", cover, *notes))
+
+
+def telemetry(path: Path) -> Path:
+    """A data track beside the video: `gpmd`, as action cameras write it, in `.mp4`, KLV-like packets in `.ts`."""
+    plain = path.with_name(f"plain-{path.stem}.ts")
+    no_audio(plain)
+    together = path.with_name(f"together-{path.stem}.ts")
+    with av.open(str(plain)) as source, av.open(str(together), "w", format="mpegts") as target:
+        video = target.add_stream_from_template(source.streams.video[0])
+        data = target.add_data_stream("bin_data")
+        packets = [packet for packet in source.demux(source.streams.video[0]) if packet.dts is not None]
+        for packet in packets:
+            note = av.Packet(b"DEVC" + bytes(60))
+            note.pts = note.dts = packet.dts
+            note.time_base, note.stream = packet.time_base, data
+            packet.stream = video
+            target.mux([packet, note])
+    tag = ("-tag:d", "gpmd") if path.suffix == ".mp4" else ()
+    ffmpeg("-i", url(together), "-map", "0", "-c", "copy", *tag, url(path))
+    return path
+
+
+def phone(path: Path) -> Path:
+    """Tags as phones write them, which MP4 has no boxes for: maker, place; and the time of recording."""
+    tags = {
+        "com.apple.quicktime.make": "Apple",
+        "com.apple.quicktime.location.ISO6709": "+59.9100+010.7500+012/",
+        "creation_time": "2024-05-06T07:08:09.000000Z",
+    }
+    metadata = [word for key, value in tags.items() for word in ("-metadata", f"{key}={value}")]
+    return encode(path, frames=8, extra=("-movflags", "use_metadata_tags", *metadata))
+
+
+def many_tracks(path: Path) -> Path:
+    """Two audio and two subtitle tracks (write Matroska), each with a language, a title and its own disposition."""
+    subtitles = path.with_suffix(".srt")
+    subtitles.write_text("1\n00:00:00,100 --> 00:00:00,900\nhello\n")
+    tone_b = ("-f", "lavfi", "-i", "sine=frequency=880:sample_rate=44100")
+    notes = {"a:0": ("eng", "Main", "0"), "a:1": ("nor", "Commentary", "comment"), "s:0": ("ger", "Full", "0")}
+    notes |= {"s:1": ("eng", "Signs", "forced")}
+    described = [
+        word
+        for track, (language, title, disposition) in notes.items()
+        for word in (
+            *(f"-metadata:s:{track}", f"language={language}", f"-metadata:s:{track}", f"title={title}"),
+            *(f"-disposition:{track}", disposition),
+        )
+    ]
+    maps = ("-map", "0:v", "-map", "1:a", "-map", "2:a", "-map", "3:s", "-map", "3:s")
+    inputs = (*TONE, *tone_b, "-i", subtitles)
+    return encode(path, inputs=inputs, extra=(*maps, "-c:a", "aac", "-c:s", "srt", *described, "-t", str(FRAMES / RATE)))
+
+
+def frame_packed(path: Path) -> Path:
+    """H.264 that says it holds a stereo pair, side by side."""
+    return encode(path, frames=8, extra=("-x264-params", "frame-packing=3"))
+
+
+def open_gop(path: Path) -> Path:
+    """H.264 whose groups of pictures lean on the next one's key frame."""
+    return encode(path, frames=60, codec=X264_B, extra=("-x264-params", "open-gop=1:keyint=12:bframes=3:b-adapt=0"))
+
+
+def with_timecode(path: Path) -> Path:
+    """A time code that begins at 01:00:00:00 (write QuickTime)."""
+    return encode(path, frames=8, extra=("-timecode", "01:00:00:00"))
+
+
+def mirrored(path: Path, degrees: int = 0) -> Path:
+    """Plain, with a display matrix: players turn the stored frame counter-clockwise and then swap left and right."""
+    plain = no_audio(path.with_name(f"plain-{path.name}"), frames=8)
+    ffmpeg("-display_rotation", str(degrees), "-display_hflip", "-i", url(plain), "-map", "0", "-c", "copy", url(path))
+    return path

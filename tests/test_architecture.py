@@ -19,7 +19,8 @@ ALLOWED = {
     "training": {"training", "video", "rain", "model", *BASE},
     "derain": {"video", *BASE},
     "synth": {"synth", "video", "rain", *BASE},
-    "cli": {"cli", "derain", "synth", "training", "model", "video", *BASE},
+    "batch": {"batch", "derain", "video", *BASE},
+    "cli": {"cli", "batch", "derain", "synth", "training", "model", "video", *BASE},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -11,6 +11,8 @@ import typer
 from rmfd_cli import __version__
 from rmfd_cli.cli.derain import EPILOG as DERAIN_EPILOG
 from rmfd_cli.cli.derain import derain as derain_command
+from rmfd_cli.cli.doctor import EPILOG as DOCTOR_EPILOG
+from rmfd_cli.cli.doctor import doctor as doctor_command
 from rmfd_cli.cli.outcome import EXIT_CODES
 from rmfd_cli.cli.synth import EPILOG as SYNTH_EPILOG
 from rmfd_cli.cli.synth import synth as synth_command
@@ -46,6 +48,7 @@ def rmfd(
 app.command("derain", epilog=DERAIN_EPILOG)(derain_command)
 app.command("synth", epilog=SYNTH_EPILOG)(synth_command)
 app.command("train", epilog=TRAIN_EPILOG)(train_command)
+app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 
 
 def _stop_on_signal(number: int, _: object) -> None:

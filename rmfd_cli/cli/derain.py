@@ -1,14 +1,28 @@
 """`rmfd derain`."""
 
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from functools import cache, partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rmfd_cli.cli.outcome import EXIT_CODES, NOTHING_LEFT, errors_as_lines
+from rmfd_cli import __version__
+from rmfd_cli.batch.log import LogFormat, log_event
+from rmfd_cli.batch.naming import is_template
+from rmfd_cli.batch.plan import Job, plan_jobs
+from rmfd_cli.batch.report import as_json, counts, summary, write_report
+from rmfd_cli.batch.run import Outcome, exit_code, failed, make_folders, run_jobs
+from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
+from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, tell_outcome
+from rmfd_cli.cli.progress import Style
+from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.options import Compare, DerainOptions, Encoding
 
 if TYPE_CHECKING:
@@ -19,10 +33,18 @@ Examples:
   rmfd derain rain.mp4 -o dry.mp4
   rmfd derain rain.mkv -o dry.mkv --codec libx265 --crf 20
   rmfd derain rain.mp4 -o look.mp4 --start 1:30 --end 1:40 --compare split
-  ls *.mp4 | while read f; do rmfd derain "$f" -o "dry/$f"; done
+  rmfd derain recordings/ -o dry/ --report dry.json
+  rmfd derain *.mp4 -o 'dry/{{stem}}_dry{{suffix}}'
+  find . -name '*.mp4' -print0 | rmfd derain --from-file - --null -o 'dry/{{folder}}/{{stem}}{{suffix}}'
+  ffmpeg -i in.mp4 -f yuv4mpegpipe - | rmfd derain - -o - | ffmpeg -i - out.mp4
+  ls *.mp4 | while read -r f; do rmfd derain "$f" -o "dry/$f"; done
+
+Templates: {{stem}} name without suffix, {{suffix}} container (.mkv in place of those rmfd does not write), {{name}} both
+as in the input, {{folder}} the input's folder (below a folder that was named), {{number}} 1, 2, 3 and so on.
 
 {EXIT_CODES}
-{NOTHING_LEFT}"""
+What failed leaves no output, and an existing one is untouched. Of several inputs that all fail in one way the exit
+code is that of one of them, else 3."""
 
 
 def parse_time(text: str) -> float:
@@ -37,9 +59,42 @@ def parse_time(text: str) -> float:
     return int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + float(match[3])
 
 
+def parse_length(text: str) -> float:
+    """Seconds from what `parse_time` takes, or `5s`.
+
+    Raises:
+        typer.BadParameter: It is none of these, or nothing.
+    """
+    seconds = parse_time(text.strip().removesuffix("s"))
+    if not seconds:
+        raise typer.BadParameter(f"'{text}' is no length; write such as 5s")
+    return seconds
+
+
 def derain(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The rainy video.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .m4v, .mov, .mkv, .webm.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The video to write (.mp4, .m4v, .mov, .mkv, .webm), a folder, a template, frames such as 'out/%05d.png', "
+            "or - for stdout.",
+            show_default=False,
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="Videos, folders of them, frames as a folder or 'in/%05d.png'; - for stdin.",
+            show_default=False,
+        ),
+    ] = None,
+    from_file: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Read names of inputs from this file, one a line; - for stdin.")
+    ] = None,
+    null: Annotated[bool, typer.Option("--null", "-0", help="Names in the list end with NUL: find -print0.")] = False,
     model: Annotated[str, typer.Option(help="auto, the name of shipped weights (small), or a .safetensors file.")] = "auto",
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
     strength: Annotated[float, typer.Option(help="How much of the change to apply, 0 to 1.")] = DerainOptions.strength,
@@ -52,68 +107,219 @@ def derain(
     preset: Annotated[
         str | None, typer.Option(help="Speed of the encoder. [default: veryfast for libx264, libx265]")
     ] = Encoding.preset,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Keep every bit: FFV1, in a .mkv; folders and {suffix} become .mkv.")
+    ] = False,
+    frame_rate: Annotated[
+        str, typer.Option("--fps", metavar="RATE", help="Frames per second of frames that are pictures.")
+    ] = "25",
+    bits: Annotated[
+        Literal["8", "16"] | None, typer.Option(help="Of PNG frames. [default: 8 for inputs of 8 bits, else 16]")
+    ] = None,
+    pipe_format: Annotated[
+        Literal["y4m", "nut"], typer.Option(help="Of -o -; nut keeps the time of every frame, y4m is known everywhere.")
+    ] = "y4m",
     compare: Annotated[
         Compare | None, typer.Option(help="Show input and output side by side, or split in the middle.")
     ] = DerainOptions.compare,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = DerainOptions.overwrite,
+    skip_existing: Annotated[
+        bool | None,
+        typer.Option(
+            "--skip-existing/--no-skip-existing",
+            help="An existing output counts as done. [default: for inputs out of folders]",
+            show_default=False,
+        ),
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first input that fails.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what became of each input as JSON.", show_default=False)
+    ] = None,
+    deinterlace: Annotated[
+        bool, typer.Option("--deinterlace", help="Make whole pictures of interlaced ones first.")
+    ] = DerainOptions.deinterlace,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Write what can be read of a damaged input.")
     ] = DerainOptions.salvage,
     ffmpeg: Annotated[
         str | None, typer.Option(help="Which ffmpeg to use. [default: $RMFD_FFMPEG, PATH, imageio-ffmpeg]")
     ] = DerainOptions.ffmpeg,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; say what would be done, and how long it may take.")
+    ] = False,
+    preview: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_length, metavar="TIME", help="Only so long a piece, such as 5s, from --start or out of the middle."
+        ),
+    ] = None,
+    progress: Annotated[Style, typer.Option(help="How to show progress; json is a line a second.")] = "auto",
+    log_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Append a line for each event to this file.")] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="Of the lines in --log-file.")] = "text",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is used.")] = False,
 ) -> None:
-    """Take the rain out of one video.
+    """Take the rain out of videos.
 
-    Every frame, every timestamp, audio, subtitles, chapters and metadata are kept; the output appears under its name
-    only when it is complete and checked.
+    Every frame, every timestamp, audio, subtitles, chapters and metadata are kept; an output appears under its name
+    only when it is complete and checked. Folders are searched for videos at any depth and mirrored. What fails is named
+    and does not keep the rest from being done.
     """
-    with errors_as_lines():
+    with errors_as_lines("what is not complete was not written"):
         options = DerainOptions(
             strength=strength,
             start_seconds=start,
             end_seconds=end,
             compare=compare,
             overwrite=overwrite,
+            deinterlace=deinterlace,
             salvage=salvage,
-            encoding=Encoding(codec, crf, preset),
+            encoding=_encoding(codec, crf, preset, lossless),
             ffmpeg=ffmpeg,
         )
+        if overwrite and skip_existing:
+            raise UsageError("--overwrite and --skip-existing contradict each other; give one of them")
+        if preview and end is not None:
+            raise UsageError("--preview has a length of its own; leave --end out")
+        if PIPE in (inputs or ()) and (dry_run or from_file == PIPE):
+            raise UsageError("the video that comes through stdin can be read once only; leave --dry-run and --from-file - out")
+        found = _find([*(inputs or ()), *_listed(from_file, null)], output)
+        several = from_file is not None or len(inputs or ()) > 1 or any(source.from_folder for source in found.sources)
+        skips = False if overwrite else skip_existing
+        jobs = plan_jobs(found.sources, output, several=several, skip_existing=skips, lossless=lossless)
+        ended = [failed(name, None, error) for name, error in found.unreadable]
+        for outcome in ended:
+            tell_outcome(outcome, quiet)
+        restore = lazy_restorer(model, device)
         if verbose:
             _print_details(model, device, options)
-        report = _derain(source, output, lazy_restorer(model, device), options, quiet)
-        if quiet:
-            return
-        for warning in report.warnings:
-            typer.echo(f"rmfd: warning: {warning}", err=True)
-        speed = report.frames / max(report.seconds, 1e-3)
-        typer.echo(f"{report.target}: {report.frames} frames in {report.seconds:.1f} s, {speed:.1f} fps", err=True)
+        style: Style = "none" if quiet else progress
+        wish = _Wish(restore, options, preview, _frame_rate(frame_rate), bits and int(bits), pipe_format, style)
+        work = partial(_outline, wish=wish, device=device) if dry_run else partial(_derain, wish=wish)
+        began, left = monotonic(), list(jobs)
+        log: Callable[..., None] = partial(log_event, log_file, log_format) if log_file else lambda event, **values: None
+        log("begin", rmfd=__version__, inputs=len(jobs), dry_run=dry_run)
+        try:
+            for outcome in run_jobs(jobs, work, fail_fast=fail_fast):
+                del left[0]
+                ended.append(outcome)
+                tell_outcome(outcome, quiet, told=dry_run and outcome.status == "done")
+                log(outcome.status, **{key: value for key, value in asdict(outcome).items() if key != "status"})
+        finally:
+            ended += [Outcome(job.source.path, job.target, "not done") for job in left]
+            if report is not None:
+                write_report(report, as_json(ended, monotonic() - began, __version__))
+            if len(ended) > 1 and not quiet and not dry_run:
+                print_outcomes(ended, summary(ended))
+            log("end", seconds=round(monotonic() - began, 3), exit_code=exit_code(ended), counts=counts(ended))
+        if code := exit_code(ended):
+            raise typer.Exit(code)
 
 
-def _derain(source: Path, output: Path, restore: Any, options: DerainOptions, quiet: bool) -> "DerainReport":
+def _listed(from_file: str | None, null: bool) -> list[str]:
+    if from_file is None:
+        if null:
+            raise UsageError("--null is about the list of --from-file; give that, too")
+        return []
+    try:
+        if from_file == PIPE:
+            return read_names(sys.stdin.buffer, null)
+        with Path(from_file).open("rb") as file:
+            return read_names(file, null)
+    except OSError as error:
+        raise InputError(f"--from-file {from_file}: cannot be read ({error.strerror}); check the name") from error
+
+
+def _find(names: Sequence[str], output: str) -> Found:
+    if not names:
+        raise UsageError("no input is named; give files, folders, or a list with --from-file")
+    if output == PIPE:
+        return find_sources(names)
+    # Results of an earlier run may lie below a folder that is named.
+    results = os.path.dirname(output.partition("{")[0]) if is_template(output) else output
+    return find_sources(names, leave_out=results or None)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What every job of one command has in common."""
+
+    restore: Any
+    options: DerainOptions
+    preview_seconds: float | None
+    frame_rate: Fraction
+    bits: int | None
+    pipe_format: Literal["y4m", "nut"]
+    style: Style
+
+
+def _derain(job: Job, wish: _Wish) -> "DerainReport":
     from rmfd_cli.cli.progress import progress_on_stderr
     from rmfd_cli.derain import derain as run
 
-    shown: Any = nullcontext() if quiet else progress_on_stderr(source.name)
-    with shown as on_progress:
-        return run(source, output, restore, options, on_progress)
+    make_folders(job)
+    source, target, options, notes = _ends(job, wish)
+    with progress_on_stderr(shown(Path(job.source.path).name), wish.style) as on_progress:
+        report = run(source, target, wish.restore, options, on_progress)
+    return replace(report, warnings=(*notes, *report.warnings))
+
+
+def _outline(job: Job, wish: _Wish, device: str) -> "DerainReport":
+    from rmfd_cli.batch.outline import outline
+    from rmfd_cli.derain import DerainReport
+    from rmfd_cli.model.streaming import choose_device
+
+    source, target, options, notes = _ends(job, wish)
+    plan = outline(source, target, wish.restore, options)
+    typer.echo(f"{shown(job.source.path)} -> {shown(job.target)}")
+    for name, text in {**plan.lines(), "device": str(choose_device(device))}.items():
+        typer.echo(f"  {name:<9} {text}")
+    return DerainReport(Path(job.target), 0, 0.0, notes)
+
+
+def _ends(job: Job, wish: _Wish) -> tuple[Any, Any, DerainOptions, tuple[str, ...]]:
+    """Source and target, the options for this job, and what is to be said of them."""
+    from rmfd_cli.batch.ends import source_end, target_end
+    from rmfd_cli.derain import piece
+
+    source = source_end(job.source, wish.frame_rate)
+    target = target_end(job, wish.bits, wish.pipe_format)
+    if wish.preview_seconds is None:
+        return source, target, wish.options, ()
+    options, note = piece(source, wish.preview_seconds, wish.options)
+    return source, target, options, (note,)
+
+
+def _frame_rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise UsageError(f"--fps is {text}; write a number such as 25, 29.97 or 30000/1001")
+    return rate
+
+
+def _encoding(codec: str, crf: float | None, preset: str | None, lossless: bool) -> Encoding:
+    if lossless and (codec, crf, preset) != (Encoding.codec, None, None):
+        raise UsageError("--lossless is --codec ffv1; leave --codec, --crf and --preset out")
+    return Encoding("ffv1") if lossless else Encoding(codec, crf, preset)
 
 
 def lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
-    """The model as a function, loaded when the first frame is asked for."""
+    """The model as a function, loaded once, when the first frame is asked for."""
 
-    def restore(pictures: Iterable[Any]) -> Iterator[Any]:
+    @cache
+    def load() -> Any:
         # Torch takes seconds to import: a missing file should not have to wait for it.
         from rmfd_cli.model.process import keep_freed_memory, share_cores
         from rmfd_cli.model.streaming import restorer
 
         keep_freed_memory()
         share_cores()
-        return restorer(model, device)(pictures)
+        return restorer(model, device)
 
-    return restore
+    return lambda pictures: load()(pictures)
 
 
 def _print_details(model: str, device: str, options: DerainOptions) -> None:

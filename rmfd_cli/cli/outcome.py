@@ -1,11 +1,14 @@
-"""How a command ends: errors as one line on stderr, and an exit code that tells the truth."""
+"""How a command ends: errors as one line on stderr, a table of many jobs, an exit code that tells the truth."""
 
 import os
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
 
+from rmfd_cli.batch.run import Outcome, error_line
 from rmfd_cli.errors import RmfdError
 
 EXIT_CODES = """\b
@@ -18,8 +21,6 @@ Exit codes:
   5    out of memory
   6    refused: the output exists and --overwrite was not given
   130  stopped with Ctrl-C; 143 by SIGTERM"""
-
-NOTHING_LEFT = "After any of these but 0 no output file is left, and an existing one is untouched."
 
 
 @contextmanager
@@ -34,18 +35,64 @@ def errors_as_lines(interrupted: str = "no output was written") -> Iterator[None
     except KeyboardInterrupt:
         typer.echo(f"rmfd: stopped; {interrupted}", err=True)
         raise typer.Exit(130) from None
-    except RmfdError as error:
-        if os.environ.get("RMFD_DEBUG"):
-            raise
-        typer.echo(f"rmfd: error: {_one_line(error)}", err=True)
-        raise typer.Exit(error.exit_code) from None
     except Exception as error:
         if os.environ.get("RMFD_DEBUG") or isinstance(error, typer.Exit | typer.Abort):
             raise
-        name = type(error).__name__
-        typer.echo(f"rmfd: error: {name}: {_one_line(error)}; set RMFD_DEBUG=1 for the traceback", err=True)
-        raise typer.Exit(1) from None
+        typer.echo(f"rmfd: error: {error_line(error)}", err=True)
+        raise typer.Exit(error.exit_code if isinstance(error, RmfdError) else 1) from None
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def shown(name: str) -> str:
+    """A file name in one line of valid text, whatever it holds."""
+    visible = re.sub(r"[\x00-\x1f\x7f]", lambda match: repr(match[0])[1:-1], name)
+    return visible.encode("utf-8", "backslashreplace").decode()
+
+
+def tell_outcome(outcome: Outcome, quiet: bool, told: bool = False) -> None:
+    """Print one line on stderr about a job that has ended, and one for each of its warnings.
+
+    Args:
+        outcome: Of the job.
+        quiet: Say only what failed.
+        told: Whether what was done has been told already.
+    """
+    if outcome.status == "failed":
+        typer.echo(f"rmfd: error: {outcome.error}", err=True)
+    if quiet or told or outcome.status not in ("done", "skipped"):
+        return
+    for warning in outcome.warnings:
+        typer.echo(f"rmfd: warning: {' '.join(warning.split())}", err=True)
+    typer.echo(f"{shown(outcome.target or '')}: {_achieved(outcome)}", err=True)
+
+
+def print_outcomes(outcomes: Sequence[Outcome], summary: str) -> None:
+    """Print what came of many jobs on stderr: a table on a terminal, else columns divided by tabs; then the summary."""
+    rows = [
+        (outcome.status, shown(outcome.source), outcome.error or f"{shown(outcome.target or '')}: {_achieved(outcome)}")
+        for outcome in outcomes
+    ]
+    if not sys.stderr.isatty():
+        for row in rows:
+            typer.echo("\t".join(row), err=True)
+        typer.echo(summary, err=True)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"done": "green", "failed": "red", "skipped": "dim", "not done": "dim"}
+    table = Table("", "input", "result", box=None, pad_edge=False)
+    for status, source, result in rows:
+        table.add_row(Text(status, colours[status]), Text(source), Text(result))
+    console = Console(stderr=True)
+    console.print(table)
+    console.print(summary, highlight=False)
+
+
+def _achieved(outcome: Outcome) -> str:
+    if outcome.status == "skipped":
+        return "exists, skipped"
+    if outcome.status != "done":
+        return "not done"
+    speed = outcome.frames / max(outcome.seconds, 1e-3)
+    return f"{outcome.frames} frames in {outcome.seconds:.1f} s, {speed:.1f} fps"

@@ -1,10 +1,11 @@
 """How far a job is, told to a person at a terminal or to a log file."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import typer
 
@@ -18,17 +19,30 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 """A log gets no more than one line in this time."""
+JSON_SECONDS = 1.0
+"""A program that listens likewise."""
 _FPS = "{task.fields[rate]:.1f} fps"
 
 
+Style: TypeAlias = Literal["auto", "rich", "plain", "json", "none"]
+
+
 @contextmanager
-def progress_on_stderr(title: str) -> "Iterator[Callable[[Progress], None]]":
-    """Show progress until the block ends: a bar where stderr is a terminal, else a plain line now and then.
+def progress_on_stderr(title: str, style: Style = "auto") -> "Iterator[Callable[[Progress], None]]":
+    """Show progress until the block ends.
 
     Args:
         title: What is being worked on.
+        style: `rich` is a bar, `plain` a line now and then, `json` an object a second, one a line; `auto` is a bar where
+            stderr is a terminal, else plain lines.
     """
-    if not sys.stderr.isatty():
+    if style == "none":
+        yield lambda now: None
+        return
+    if style == "json":
+        yield _now_and_then(lambda now: _frames_object(title, now), JSON_SECONDS)
+        return
+    if style == "plain" or (style == "auto" and not sys.stderr.isatty()):
         yield _now_and_then(lambda now: _frames_line(title, now))
         return
     with _bar(title, _FPS, rate=0.0) as (_, show):
@@ -131,14 +145,14 @@ def _bar(title: str, measure: str, **fields: Any) -> "Iterator[tuple[Console, Ca
         yield bar.console, partial(bar.update, task)
 
 
-def _now_and_then(line: Callable[[Any], str]) -> Callable[[Any], None]:
-    """A function that prints a line about what it is given, at most every `LINE_SECONDS`."""
-    due = LINE_SECONDS
+def _now_and_then(line: Callable[[Any], str], every_seconds: float = LINE_SECONDS) -> Callable[[Any], None]:
+    """A function that prints a line about what it is given, at most so often."""
+    due = every_seconds
 
     def update(now: Any) -> None:
         nonlocal due
         if now.seconds >= due:
-            due = now.seconds + LINE_SECONDS
+            due = now.seconds + every_seconds
             typer.echo(line(now), err=True)
 
     return update
@@ -150,6 +164,12 @@ def _frames_line(title: str, now: "Progress") -> str:
         left = clock((now.frames_estimate - now.frames) / speed)
         return f"{title}: frame {now.frames} of about {now.frames_estimate}, {speed:.1f} fps, {left} left"
     return f"{title}: frame {now.frames}, {speed:.1f} fps"
+
+
+def _frames_object(title: str, now: "Progress") -> str:
+    speed = round(rate(now.frames, now.seconds), 2)
+    fields = {"input": title, "frames": now.frames, "frames_estimate": now.frames_estimate, "fps": speed}
+    return json.dumps({"event": "progress", **fields, "seconds": round(now.seconds, 2)})
 
 
 def _steps_line(now: "TrainingProgress") -> str:

@@ -19,6 +19,7 @@ from rmfd_cli.types import Colour, Matrix, PlaneFormat, Planes, Rgb
 __all__ = [
     "add_residual",
     "choose_colour",
+    "is_transparent",
     "native_format",
     "nearest_planar",
     "rotate_stored",
@@ -103,6 +104,14 @@ def choose_colour(frame: av.VideoFrame) -> Colour:
 def is_rgb(pixel_format: av.VideoFormat) -> bool:
     """Whether samples are red, green and blue, a palette of them, or a Bayer mosaic."""
     return pixel_format.is_rgb or pixel_format.has_palette or pixel_format.is_bayer
+
+
+def is_transparent(frame: av.VideoFrame, reformatter: VideoReformatter) -> bool:
+    """Whether some pixel of a decoded frame is not opaque, by 8 bits of its alpha."""
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    alpha = plane_array(reformatter.reformat(frame, format="yuva444p", threads=1), 3)
+    return bool(alpha.min() < 255)
 
 
 def native_format(name: str) -> PlaneFormat | None:

@@ -1,6 +1,7 @@
 """How video is compressed: the encoder's options, its pixel format, and one run of ffmpeg fed with raw frames."""
 
 import re
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -151,8 +152,12 @@ class Run:
         except (OutputError, av.FFmpegError) as error:
             raise self._failure(error) from error
 
-    def finish(self, timeout_seconds: float) -> None:
+    def finish(self, timeout_seconds: float, target: Path | None = None) -> None:
         """Say that no frame follows, and wait until the file is complete.
+
+        Args:
+            timeout_seconds: How long ffmpeg may take.
+            target: The file that it writes: the time starts anew whenever it changes, as a long one does for long.
 
         Raises:
             OutputError: ffmpeg has failed, or does not end.
@@ -162,7 +167,7 @@ class Run:
         except (OutputError, av.FFmpegError) as error:
             raise self._failure(error) from error
         self._process.close_input()
-        if self._process.wait(timeout_seconds):
+        if self._process.wait(timeout_seconds, target):
             raise self._failure(None)
 
     def _failure(self, error: Exception | None) -> OutputError:

@@ -89,6 +89,21 @@ def _libavutil_major(binary: str) -> int:
     return int(version[1])
 
 
+def version(binary: str) -> str:
+    """The version that `binary` gives itself, e.g. `n9.0.2-17-g2a571b6068`."""
+    match = re.search(r"^ffmpeg version (\S+)", _ask(binary, "-version"), re.MULTILINE)
+    return match[1] if match else "of unknown version"
+
+
+def origin(binary: str, explicit: str | None = None) -> str:
+    """Which of the places that `find_ffmpeg` asks gave `binary`, in words."""
+    if explicit:
+        return "--ffmpeg"
+    if os.environ.get(ENVIRONMENT_VARIABLE):
+        return f"${ENVIRONMENT_VARIABLE}"
+    return "PATH" if binary == shutil.which("ffmpeg") else "imageio-ffmpeg"
+
+
 @functools.cache
 def encoder(binary: str, name: str) -> Encoder:
     """Ask `binary` about its video encoder `name`.
@@ -102,6 +117,12 @@ def encoder(binary: str, name: str) -> Encoder:
     listed = re.search(r"Supported pixel formats: (.*)", answer)
     options = re.findall(r"^  -(\w+) +<", answer, re.MULTILINE)
     return Encoder(name, tuple(listed[1].split()) if listed else (), frozenset(options))
+
+
+@functools.cache
+def has_option(binary: str, name: str) -> bool:
+    """Whether `binary` has a command line option `-name` of its own, which depends on its version."""
+    return bool(re.search(rf"^-{re.escape(name)}\b", _ask(binary, "-hide_banner", "-h", "long"), re.MULTILINE))
 
 
 def _ask(binary: str, *arguments: str) -> str:
@@ -151,6 +172,13 @@ def command(
     for name, value in repeated:
         arguments[-1:-1] = [f"-{name}", value]
     return arguments
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        state = path.stat()
+        return state.st_size, state.st_mtime_ns
+    return None
 
 
 class Process:
@@ -240,18 +268,25 @@ class Process:
             with contextlib.suppress(OSError):
                 self._popen.stdin.close()
 
-    def wait(self, timeout_seconds: float) -> int:
+    def wait(self, timeout_seconds: float, growing: Path | None = None) -> int:
         """Wait until it has ended, and return its exit status.
+
+        Args:
+            timeout_seconds: How long.
+            growing: A file that it is at work on: every change of it starts the time anew.
 
         Raises:
             OutputError: It has not ended within `timeout_seconds`.
         """
         deadline = time.monotonic() + timeout_seconds
+        seen = None
         # A long wait in C would not let Ctrl-C through until it ends.
         while True:
             try:
                 status = self._popen.wait(0.2)
             except subprocess.TimeoutExpired:
+                if growing is not None and (now := _state_of(growing)) != seen:
+                    seen, deadline = now, time.monotonic() + timeout_seconds
                 if time.monotonic() > deadline:
                     raise OutputError(f"{self.name} does not end after {timeout_seconds:g} s") from None
                 continue

@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from math import floor
 from pathlib import Path
@@ -20,7 +21,17 @@ from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
 from rmfd_cli.types import Frame, PlaneFormat, VideoInfo
-from rmfd_cli.video.colour import choose_colour, native_format, nearest_planar, plane_array, to_planar, to_rgb
+from rmfd_cli.video.colour import (
+    choose_colour,
+    is_transparent,
+    native_format,
+    nearest_planar,
+    plane_array,
+    to_planar,
+    to_rgb,
+)
+from rmfd_cli.video.interlace import deinterlaced
+from rmfd_cli.video.traits import is_mirrored
 from rmfd_cli.video.truncation import is_mp4, missing_bytes, mp4_boxes
 
 __all__ = ["VideoReader"]
@@ -47,17 +58,25 @@ class VideoReader:
         start_seconds: Yield frames from this time on, in seconds from the start of the video stream, exact to the
             frame. A frame's time counts as equal when it is the container's rounding of it.
         end_seconds: Yield frames before this time only.
+        deinterlace: Make whole pictures of interlaced ones, as many as there are; progressive ones pass untouched.
 
     Raises:
-        InputError: The file is missing, unreadable, empty, not a video, or its index is lost; while iterating, the
-            picture changes its size.
+        InputError: The file is missing, unreadable, empty, not a video, transparent, or its index is lost; while
+            iterating, the picture changes its size or becomes transparent.
     """
 
     info: VideoInfo
     damage: str | None = None
     """After the last frame: None if all is well, else what is missing or broken, in a few words."""
 
-    def __init__(self, path: str | os.PathLike[str], start_seconds: float | None = None, end_seconds: float | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        *,
+        deinterlace: bool = False,
+    ):
         self._path = Path(path)
         check_file(self._path)
         self._reformatter = VideoReformatter()
@@ -69,14 +88,16 @@ class VideoReader:
             first = next(frames, None)
             if first is None:
                 raise InputError(f"{self._path}: no picture can be decoded; the file is damaged or not a video")
+            self._refuse_transparent(first)
             self.info = describe(self._path, self._container, self._stream, first)
             self._origin = int(first.pts or 0) if self._stream.start_time is None else int(self._stream.start_time)
             self._first_tick = None if start_seconds is None else self._tick(start_seconds)
             self._end_tick = None if end_seconds is None else self._tick(end_seconds)
             decoded: Iterator[av.VideoFrame] = chain([first], frames)
+            filtered = partial(deinterlaced, stream=self._stream) if deinterlace else iter
             if self._first_tick is not None and int(first.pts or 0) < self._first_tick:
                 decoded = self._decode_from(self._first_tick)
-            self._frames = self._select(decoded)
+            self._frames = self._select(filtered(decoded))
         except BaseException:
             self._container.close()
             raise
@@ -186,7 +207,15 @@ class VideoReader:
                 yield self._read(frame)
         self.damage = self._verdict(corrupt_frames)
 
+    def _refuse_transparent(self, frame: av.VideoFrame) -> None:
+        if self._stream.metadata.get("alpha_mode") == "1" or is_transparent(frame, self._reformatter):
+            raise InputError(
+                f"{self._path}: has transparent pixels, and transparency would be lost; put it on a background first, for "
+                "example with ffmpeg's overlay filter"
+            )
+
     def _read(self, frame: av.VideoFrame) -> Frame:
+        self._refuse_transparent(frame)
         planar = to_planar(frame, self.info.format.name, self.info.colour, self._reformatter)
         return Frame(
             planes=tuple(np.array(plane_array(planar, index)) for index in range(len(planar.planes))),
@@ -320,10 +349,16 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
         format=plane_format,
         colour=choose_colour(first),
         sample_aspect_ratio=exact(stream.sample_aspect_ratio) or Fraction(1),
-        # FFmpeg's sign is counter-clockwise, too, as in `-display_rotation`.
-        rotation_degrees=round(first.rotation / 90) * 90 % 360,
+        rotation_degrees=rotation(first),
         stream_index=stream.index,
     )
+
+
+def rotation(frame: av.VideoFrame) -> int:
+    """Quarter turns counter-clockwise, in degrees, that show the frame upright; mirrored or not is the same to rain."""
+    # FFmpeg's sign is counter-clockwise, too, as in `-display_rotation`; it takes a mirror for half a turn.
+    turn = 180 - frame.rotation if is_mirrored(frame) else frame.rotation
+    return round(turn / 90) * 90 % 360
 
 
 def exact(ratio: Any) -> Fraction | None:

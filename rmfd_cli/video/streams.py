@@ -23,13 +23,14 @@ class Container:
     """Subtitle codecs that are taken as they are."""
     attachments: bool
     pictures: bool
-    """Whether cover art is taken."""
+    """Whether cover art is taken as a stream; where not, it is attached if attachments are taken."""
     data: bool
     """Whether some data streams (telemetry) are taken."""
 
 
 _TEXT = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
 _MP4 = Container("mov_text", frozenset({"mov_text", "dvd_subtitle"}), attachments=False, pictures=True, data=True)
+_MOV = replace(_MP4, pictures=False)
 _MATROSKA = Container(
     "subrip",
     frozenset({"subrip", "ass", "ssa", "webvtt", "dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle"}),
@@ -39,10 +40,33 @@ _MATROSKA = Container(
 )
 _WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False)
 
-CONTAINERS = {".mp4": _MP4, ".m4v": _MP4, ".mov": _MP4, ".mkv": _MATROSKA, ".webm": _WEBM}
+CONTAINERS = {".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".mkv": _MATROSKA, ".webm": _WEBM}
 """By lower-case suffix. AVI is missing because it cannot hold a variable frame rate."""
 
 _KEPT_VIDEO_TAGS = ("language", "title", "handler_name", "timecode", "creation_time")
+
+
+_PICTURE_FILES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
+"""Suffix and media type of cover art, by codec."""
+
+# The tags that MP4 has boxes for; others need the boxes of QuickTime, which fewer players read.
+_MP4_TAGS = (
+    *("title", "artist", "album_artist", "composer", "album", "date", "encoder", "comment", "genre", "copyright", "grouping"),
+    *("lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "episode_sort", "season_number"),
+    *("media_type", "hd_video", "gapless_playback", "compilation", "track", "disc", "tmpo"),
+    *("location", "location-eng", "creation_time", "duration"),
+)
+BRAND_TAGS = ("major_brand", "minor_version", "compatible_brands")
+"""What a demuxer reports as tags and is only true of the source's own container."""
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A cover picture as a file of its own."""
+
+    name: str
+    media_type: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +79,16 @@ class Companions:
     """Codec of a stream that cannot be copied as it is, by index in the source."""
     data_streams: frozenset[int]
     """Those of `streams` that the container may still refuse."""
-    audio_count: int
+    covers: tuple[Cover, ...]
+    """Cover pictures to attach, which are none of `streams`."""
+    counts: dict[str, int]
+    """How many streams of each kind are to be in the target besides the new video: audio, subtitle, attachment."""
+    titles: dict[int, str]
+    """Titles of streams that the source calls names, as MP4 does, by index in the source."""
+    brand_tags: tuple[str, ...]
+    """Those of `BRAND_TAGS` that the source has, in its own spelling."""
+    has_foreign_tags: bool
+    """Whether some tags of the source are none that MP4 has boxes for, e.g. those of a phone."""
     video_tags: tuple[str, ...]
     """`key=value` of the source's video stream that its replacement keeps."""
     source_start_seconds: Fraction
@@ -102,7 +135,7 @@ def companions(info: VideoInfo, container: Container) -> Companions:
         InputError: The source cannot be opened.
     """
     try:
-        with av.open(info.path) as source:
+        with av.open(info.path, metadata_errors="replace") as source:
             return _choose(source, info.stream_index, container)
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"{info.path}: cannot be read: {error}") from error
@@ -112,6 +145,7 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
     kept: list[int] = []
     converted: dict[int, str] = {}
     data: list[int] = []
+    covers: list[Cover] = []
     warnings: list[str] = []
     chapter_count = len(source.chapters())
     for stream in source.streams:
@@ -125,6 +159,8 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
             converted[index] = container.text_subtitles
         elif (stream.type == "attachment" and container.attachments) or (_is_picture(stream) and container.pictures):
             kept.append(index)
+        elif _is_picture(stream) and container.attachments and name in _PICTURE_FILES:
+            covers.append(_cover(source, stream, name))
         elif stream.type == "data" and _is_rewritten(stream, chapter_count):
             continue
         elif stream.type == "data" and container.data:
@@ -133,11 +169,16 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
         else:
             warnings.append(f"{stream.type} stream {index} ({name}) does not fit the target and is left out")
     video = source.streams[video_index]
+    kinds = [source.streams[index].type for index in kept] + ["attachment"] * len(covers)
     return Companions(
         streams=tuple(kept),
         converted=converted,
         data_streams=frozenset(data),
-        audio_count=sum(stream.type == "audio" for stream in source.streams),
+        covers=tuple(covers),
+        counts={kind: kinds.count(kind) for kind in ("audio", "subtitle", "attachment")},
+        titles={index: _title(source.streams[index]) for index in kept if _title(source.streams[index])},
+        brand_tags=tuple(key for key in source.metadata if key.lower() in BRAND_TAGS),
+        has_foreign_tags=any(key.lower() not in (*_MP4_TAGS, *BRAND_TAGS) for key in source.metadata),
         video_tags=tuple(_tags(video.metadata.items())),
         source_start_seconds=Fraction(source.start_time or 0, av.time_base),
         video_start_seconds=(video.start_time or 0) * Fraction(video.time_base),
@@ -151,8 +192,18 @@ def _codec_name(stream: Any) -> str:
     return str(context.codec.canonical_name if context is not None else getattr(stream, "name", None) or stream.type)
 
 
+def _title(stream: Any) -> str:
+    return "" if "title" in stream.metadata else str(stream.metadata.get("name", ""))
+
+
 def _is_picture(stream: Any) -> bool:
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
+
+
+def _cover(source: Any, stream: Any, codec: str) -> Cover:
+    suffix, media_type = _PICTURE_FILES[codec]
+    name = Path(stream.metadata.get("filename") or f"cover.{suffix}").name
+    return Cover(name, stream.metadata.get("mimetype", media_type), bytes(next(source.demux(stream))))
 
 
 def _is_rewritten(stream: Any, chapter_count: int) -> bool:

@@ -4,6 +4,8 @@ import contextlib
 import math
 import os
 import secrets
+import tempfile
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,14 +18,18 @@ from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
 from rmfd_cli.video import ffmpeg
 from rmfd_cli.video.encoding import Run, encoder_options, grey
+from rmfd_cli.video.keeping import field_options, hdr_options, lost_in_target, lost_inside
 from rmfd_cli.video.streams import companions, container_of
+from rmfd_cli.video.traits import read_traits
 
 STALL_SECONDS = 120.0
-"""An encoder that takes no data for so long is given up."""
+"""An encoder that takes no data for so long is given up, and one that has them all and adds nothing to its file."""
 _PROBE_STALL_SECONDS = 8.0
 _PROBE_SECONDS = 60.0
-_FINISH_SECONDS = 3600.0
 _PROBE_BYTES = 160_000  # more than a pipe holds: written only if somebody reads
+
+# What muxers say of a stream that they have no place for.
+_MISFIT = ("supported", "Could not find tag")
 
 _UNSPECIFIED = 2
 _LIMITED, _FULL = 1, 2
@@ -53,6 +59,7 @@ class VideoWriter:
         overwrite: bool = False,
         start_seconds: float | None = None,
         end_seconds: float | None = None,
+        deinterlaced: bool = False,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         """Say what to write; nothing happens before the `with` block is entered.
@@ -66,6 +73,7 @@ class VideoWriter:
             overwrite: Whether an existing target may be replaced.
             start_seconds: Where the source was cut; becomes time 0 of the target, audio included.
             end_seconds: The other end of the cut.
+            deinterlaced: Whether the frames are progressive though the source is interlaced.
             stall_seconds: How long the encoder may take no data before it is given up.
         """
         self.warnings: list[str] = []
@@ -76,7 +84,9 @@ class VideoWriter:
         self._binary_wish = binary
         self._overwrite = overwrite
         self._start_seconds, self._end_seconds = start_seconds, end_seconds
+        self._deinterlaced = deinterlaced
         self._stall_seconds = stall_seconds
+        self._covers: tempfile.TemporaryDirectory[str] | None = None
         self._temporary: Path | None = None
         self._run: Run | None = None
         self._frame_count = 0
@@ -88,7 +98,9 @@ class VideoWriter:
         Raises:
             UsageError: No such container, or options that do not go together.
             OutputExistsError: The target exists, or is the source.
-            OutputError: The target cannot be written, or ffmpeg refuses encoder, options or streams.
+            OutputError: The target cannot be written, ffmpeg refuses encoder, options or streams, or the target would not
+                keep the source's HDR metadata.
+            InputError: The source's colours are right only with data that no encoder writes.
             MachineError: No ffmpeg, or no such encoder.
         """
         container = container_of(self._target)
@@ -100,11 +112,16 @@ class VideoWriter:
         )
         self.warnings += [warning] if warning else []
         self._companions = companions(self._source, container)
+        self._traits = read_traits(self._source.path, self._source.stream_index)
+        if self._deinterlaced:
+            self._traits = replace(self._traits, field_order=None)
         self._shift_ticks = self._choose_shift()
         self._temporary = self._create_temporary()
         try:
+            self._unpack_covers()
             self._probe()
-            self.warnings += self._companions.warnings
+            self.warnings += (*self._companions.warnings, *lost_inside(self._source.path, self._traits))
+            self.warnings += lost_in_target(self._temporary, self._target, self._encoding.codec, self._source, self._traits)
             self._run = Run(self._command(), self._source, (self._width, self._height), self._stall_seconds)
         except BaseException:
             self._discard()
@@ -145,6 +162,16 @@ class VideoWriter:
             shift = along.source_start_seconds if along.clock_is_arbitrary else Fraction(0)
         return math.floor(shift / self._source.time_base + Fraction(1, 2))
 
+    def _unpack_covers(self) -> None:
+        if not self._companions.covers:
+            return
+        try:
+            self._covers = tempfile.TemporaryDirectory(prefix="rmfd-")
+            for number, cover in enumerate(self._companions.covers):
+                (Path(self._covers.name) / str(number)).write_bytes(cover.data)
+        except OSError as error:
+            raise OutputError(f"{tempfile.gettempdir()}: cannot hold the cover picture: {error.strerror or error}") from error
+
     def _command(self, probe: bool = False) -> list[str]:
         info, along = self._source, self._companions
         tick = info.time_base
@@ -152,6 +179,8 @@ class VideoWriter:
             "c": "copy",
             **self._options,
             **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
+            **field_options(self._encoding.codec, self._traits.field_order, self._height),
+            **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
             "fps_mode:v:0": "passthrough",
             "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
             "map_metadata": "1",
@@ -164,13 +193,25 @@ class VideoWriter:
             target["filter:v:0"] = ",".join(filters)
         if along.video_tags:
             target["metadata:s:v:0"] = list(along.video_tags)
+        if along.brand_tags:
+            target["metadata"] = [f"{key}=" for key in along.brand_tags]
+        if self._covers is not None:
+            target["attach"] = [str(Path(self._covers.name) / str(number)) for number in range(len(along.covers))]
+        for position, cover in enumerate(along.covers, 1 + len(along.streams)):
+            target[f"metadata:s:{position}"] = [f"filename={cover.name}", f"mimetype={cover.media_type}"]
         if self._target.suffix.lower() in (".mp4", ".m4v", ".mov"):
-            target["movflags"] = "+faststart"
+            target["movflags"] = "+faststart+use_metadata_tags" if along.has_foreign_tags else "+faststart"
             target["video_track_timescale"] = str(tick.denominator)
             # A late start is an edit in the movie's own time scale: milliseconds unless told otherwise.
             target["movie_timescale"] = str(max(tick.denominator, 1000))
         # The pixels stay as they are stored: the rotation is only a note for players.
-        turn = {"noautorotate": None, "display_rotation": str(info.rotation_degrees)}
+        pipe: dict[str, Any] = {}
+        if info.rotation_degrees or self._traits.is_mirrored:
+            pipe |= {"noautorotate": None, "display_rotation": str(info.rotation_degrees)}
+        if self._traits.is_mirrored:
+            pipe["display_hflip"] = None
+        if self._traits.hdr:
+            pipe |= hdr_options(self._binary, self._traits.hdr)
         source: dict[str, Any] = {}
         if self._shift_ticks:
             source["itsoffset"] = _seconds(-self._shift_ticks * tick)
@@ -183,7 +224,6 @@ class VideoWriter:
             # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
             length = Fraction(self._end_seconds) - Fraction(self._start_seconds or 0)
             target["t"] = _seconds(length + max(tick, Fraction(1, 1000)))
-        pipe = turn if info.rotation_degrees else {}
         return ffmpeg.command(self._binary, pipe, info.path, source, along.streams, str(self._temporary), target)
 
     def _filters(self) -> list[str]:
@@ -194,6 +234,8 @@ class VideoWriter:
             "color_trc": colour.tag_transfer,
         }
         settings = [f"{name}={tag}" for name, tag in tags.items() if tag != _UNSPECIFIED]
+        if self._traits.field_order:
+            settings.append(f"field_mode={self._traits.field_order}")
         if colour.tag_range in (_LIMITED, _FULL):
             settings.append(f"range={colour.tag_range}")
         filters = [f"setparams={':'.join(settings)}"] if settings else []
@@ -201,13 +243,21 @@ class VideoWriter:
 
     def _probe(self) -> None:
         """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
+        data = len(self._companions.data_streams)
         try:
             self._probe_once()
+            # Some muxers leave out what they do not know without a word.
+            if not data or self._count_data_streams() >= data:
+                return
         except OutputError:
-            if not self._companions.data_streams:
+            if not data:
                 raise
-            self._companions = self._companions.without_data()
-            self._probe_once()
+        self._companions = self._companions.without_data()
+        self._probe_once()
+
+    def _count_data_streams(self) -> int:
+        with av.open(str(self._temporary), metadata_errors="replace") as container:
+            return len(container.streams.data)
 
     def _probe_once(self) -> None:
         assert self._temporary is not None
@@ -221,7 +271,9 @@ class VideoWriter:
                     run.write(picture, number * step)
                 run.finish(_PROBE_SECONDS)
             except OutputError as error:
-                raise OutputError(f"{self._target}: {error}") from error
+                is_misfit = self._target.suffix.lower() != ".mkv" and any(word in str(error) for word in _MISFIT)
+                hint = "; .mkv takes nearly every kind of stream" if is_misfit else ""
+                raise OutputError(f"{self._target}: {error}{hint}") from error
         if not self._temporary.stat().st_size:
             raise OutputError(f"{self._target}: {self._binary} ended without an error and without a file")
 
@@ -265,7 +317,7 @@ class VideoWriter:
         if not self._frame_count:
             raise OutputError(f"{self._target}: no frame was written")
         try:
-            self._run.finish(_FINISH_SECONDS)
+            self._run.finish(self._stall_seconds, self._temporary)
             self._verify(self._temporary)
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -279,8 +331,11 @@ class VideoWriter:
 
     def _verify(self, path: Path) -> None:
         try:
-            with av.open(str(path)) as container:
-                audio_count, stream = len(container.streams.audio), container.streams.video[0]
+            with av.open(str(path), metadata_errors="replace") as container:
+                stream = container.streams.video[0]
+                kinds = [other.type for other in container.streams]
+                # A cover comes back as a picture of its own.
+                kinds += ["attachment"] * len(self._companions.covers)
                 tick = stream.time_base or Fraction(1)
                 count, first, last = 0, math.inf, -math.inf
                 for packet in container.demux(stream):
@@ -290,16 +345,18 @@ class VideoWriter:
             raise OutputError(f"the written file cannot be read back: {error}") from error
         if count != self._frame_count:
             raise OutputError(f"{self._frame_count} frames were written, {count} are in the file")
-        if audio_count != self._companions.audio_count:
-            lost = f"{audio_count} of {self._companions.audio_count} audio tracks are in the file"
-            if self._start_seconds is None and self._end_seconds is None:
-                raise OutputError(lost)
-            self.warnings.append(f"{lost}; the others are silent between --start and --end")
+        is_cut = self._start_seconds is not None or self._end_seconds is not None
+        for kind, meant in self._companions.counts.items():
+            if (found := kinds.count(kind)) < meant:
+                lost = f"{found} of {meant} {kind} tracks are in the file"
+                if kind == "audio" and not is_cut:
+                    raise OutputError(lost)
+                self.warnings.append(f"{lost}; the others are silent between --start and --end" if is_cut else lost)
         tolerance = max(tick, self._source.time_base)
-        for found, meant in ((first, self._first_pts), (last, self._last_pts)):
-            if abs(int(found) * tick - meant * self._source.time_base) > tolerance:
+        for there, pts in ((first, self._first_pts), (last, self._last_pts)):
+            if abs(int(there) * tick - pts * self._source.time_base) > tolerance:
                 raise OutputError(
-                    f"a frame of {float(meant * self._source.time_base):.4f} s is at {float(int(found) * tick):.4f} s"
+                    f"a frame of {float(pts * self._source.time_base):.4f} s is at {float(int(there) * tick):.4f} s"
                 )
 
     def _discard(self) -> None:
@@ -308,6 +365,8 @@ class VideoWriter:
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 self._temporary.unlink(missing_ok=True)
+        if self._covers is not None:
+            self._covers.cleanup()
 
 
 def _seconds(value: Fraction) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from rmfd_cli.errors import MachineError, OutputError, OutputExistsError, UsageError
 from rmfd_cli.options import Encoding
@@ -181,12 +182,53 @@ def test_ffv1_gives_back_the_very_planes(clip, tmp_path, pix_fmt):
         assert all(np.array_equal(a, b) for a, b in zip(before.planes, after.planes, strict=True))
 
 
-def test_a_cover_picture_is_kept_in_mp4_and_named_elsewhere(clip, tmp_path):
-    source = clip(media.cover_art)
-    assert copy(source, tmp_path / "out.mp4") == []
-    with av.open(str(tmp_path / "out.mp4")) as after:
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(("kind", "container"), [(media.cover_art, ".mp4"), (media.attached_cover, ".mkv")])
+def test_a_cover_picture_is_kept(clip, tmp_path, kind, container, suffix):
+    source, target = clip(kind, container), tmp_path / f"out{suffix}"
+    assert copy(source, target) == []
+    with av.open(str(target)) as after, av.open(str(source)) as before:
         assert [s.disposition.value & 1024 for s in after.streams.video] == [0, 1024]
-    assert "does not fit" in copy(source, tmp_path / "out.mkv")[0]
+        assert cover_of(after) == cover_of(before)
+
+
+def cover_of(container) -> bytes:
+    cover = next(stream for stream in container.streams.video if stream.disposition.value & 1024)
+    return bytes(next(container.demux(cover)))
+
+
+def test_a_cover_picture_that_quicktime_has_no_place_for_is_named(clip, tmp_path):
+    assert "(png) does not fit the target" in copy(clip(media.cover_art), tmp_path / "out.mov")[0]
+
+
+def test_telemetry_is_kept_where_there_is_a_place_and_named_elsewhere(clip, tmp_path):
+    source = clip(media.telemetry)
+    assert copy(source, tmp_path / "out.mp4") == []
+    with av.open(str(tmp_path / "out.mp4")) as after, av.open(str(source)) as before:
+        notes = [bytes(packet) for packet in after.demux(after.streams.data[0]) if packet.size]
+        assert notes == [bytes(packet) for packet in before.demux(before.streams.data[0]) if packet.size][: len(notes)]
+        assert len(notes) >= media.FRAMES - 2
+    assert copy(source, tmp_path / "out.mkv") == ["data stream 1 (bin_data) does not fit the target and is left out"]
+
+
+def test_a_phones_own_tags_are_kept_in_mp4(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+    copy(clip(media.phone, ".mov"), target)
+    with av.open(str(target)) as after:
+        assert after.metadata["com.apple.quicktime.location.ISO6709"] == "+59.9100+010.7500+012/"
+        assert after.metadata["creation_time"].startswith("2024-05-06T07:08:09")
+        assert after.metadata["major_brand"] == "isom"
+
+
+def test_titles_and_dispositions_of_tracks_survive_two_containers(clip, tmp_path):
+    copy(clip(media.many_tracks, ".mkv"), tmp_path / "one.mp4")
+    copy(tmp_path / "one.mp4", tmp_path / "two.mkv")
+    with av.open(str(tmp_path / "two.mkv")) as after:
+        tracks = [stream for stream in after.streams if stream.type in ("audio", "subtitle")]
+        assert [track.metadata["title"] for track in tracks] == ["Main", "Commentary", "Full", "Signs"]
+        assert [track.metadata["language"] for track in tracks] == ["eng", "nor", "ger", "eng"]
+        assert tracks[1].disposition & Disposition.comment
+        assert tracks[3].disposition & Disposition.forced
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -241,7 +283,7 @@ def test_strange_names_are_only_names(clip, tmp_path, monkeypatch):
         ("out.mp4", {"encoding": Encoding("nope")}, MachineError, "nope"),
         ("out.mkv", {"encoding": Encoding("ffv1", crf=3)}, UsageError, "no --crf"),
         ("out.mp4", {"encoding": Encoding(preset="warp")}, OutputError, "preset"),
-        ("out.webm", {}, OutputError, "WebM"),
+        ("out.webm", {}, OutputError, r"WebM.*\.mkv takes"),
         ("out.mp4", {"binary": "/nonexistent/ffmpeg"}, MachineError, "no such ffmpeg"),
     ],
 )

@@ -1,0 +1,116 @@
+"""What would be done to one video, and how long it may take, without writing anything."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+
+from rmfd_cli.derain import Reader, Source, Target, frames_in_range, open_source, picture_bits
+from rmfd_cli.errors import OutputError, OutputExistsError
+from rmfd_cli.options import DerainOptions
+from rmfd_cli.types import Frame, Restore, VideoInfo
+from rmfd_cli.video.colour import rotate_upright
+from rmfd_cli.video.compose import composed_size
+from rmfd_cli.video.encoding import encoder_options
+from rmfd_cli.video.ffmpeg import encoder, find_ffmpeg
+from rmfd_cli.video.pictures import PictureFolder, PictureReader
+from rmfd_cli.video.pipe import Pipe
+from rmfd_cli.video.streams import companions, container_of
+
+TRIAL_FRAMES = 12
+"""That many are restored to see how long one takes."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The plan for one video."""
+
+    video: str
+    """What it is."""
+    encoder: str
+    """What it becomes."""
+    kept: str
+    """Which streams go along."""
+    lost: tuple[str, ...]
+    """What cannot be kept, a line each."""
+    seconds_estimate: float | None
+    """Time to restore its frames at the speed of the first few; None where their number is not known."""
+    frames_per_second: float
+
+    def lines(self) -> dict[str, str]:
+        """What there is to tell, by name."""
+        left = "; ".join(self.lost)
+        time = "not known" if self.seconds_estimate is None else f"about {self.seconds_estimate:.0f} s"
+        told = {"video": self.video, "encoder": self.encoder, "keeps": self.kept, "loses": left}
+        return {**{name: text for name, text in told.items() if text}, "takes": f"{time}, {self.frames_per_second:.1f} fps"}
+
+
+def outline(source: Source, target: Target, restore: Restore, options: DerainOptions) -> Outline:
+    """Look at a video as far as its first frames, and at what would be written.
+
+    Args:
+        source: As of `derain`.
+        target: Likewise.
+        restore: The model; it gets the first frames.
+        options: Those of the job.
+
+    Raises:
+        RmfdError: What would stop the job before its first frame.
+    """
+    with open_source(source, options) as video:
+        info = video.info
+        encoded, kept, lost = _written(video, target, options)
+        speed = _frames_per_second(restore, info, video)
+    frames = frames_in_range(info, options)
+    return Outline(
+        video=_described(info, frames),
+        encoder=encoded,
+        kept=kept,
+        lost=lost,
+        seconds_estimate=None if frames is None else frames / speed,
+        frames_per_second=speed,
+    )
+
+
+def _written(video: Reader, target: Target, options: DerainOptions) -> tuple[str, str, tuple[str, ...]]:
+    """The encoder and its settings, which streams go along, and what cannot be kept."""
+    info, pictures = video.info, isinstance(video, PictureReader)
+    if isinstance(target, PictureFolder):
+        bits = target.bits or picture_bits(video)
+        return f"PNG of {bits} bits", "", () if pictures else ("only the pictures are written: no sound, no times",)
+    if isinstance(target, Pipe):
+        return f"none, {target.form} on stdout", "", () if pictures else ("only the pictures are written: no sound",)
+    container = container_of(Path(target))
+    if os.path.isdir(target):
+        raise OutputError(f"{target}: is a directory; name a file")
+    if os.path.exists(target) and not options.overwrite:
+        raise OutputExistsError(f"{target}: exists; remove it or pass --overwrite")
+    binary = find_ffmpeg(options.ffmpeg)
+    size = composed_size(info, options.compare)
+    chosen, warning = encoder_options(options.encoding, encoder(binary, options.encoding.codec), info.format, size)
+    settings = [f"{name.partition(':')[0]} {value}" for name, value in chosen.items() if name != "c:v:0"]
+    lost = (warning,) if warning else ()
+    encoded = ", ".join([options.encoding.codec, *settings])
+    if pictures:
+        return encoded, "", lost
+    along = companions(replace(info, path=os.path.abspath(info.path)), container)
+    kept = ", ".join(f"{count} {kind}" for kind, count in along.counts.items() if count)
+    return encoded, kept, (*along.warnings, *lost)
+
+
+def _described(info: VideoInfo, frames: int | None) -> str:
+    rate = "" if info.frame_rate is None else f", {float(info.frame_rate):g} fps"
+    count = "" if frames is None else f", about {frames} frames"
+    return f"{info.width_px}x{info.height_px} {info.format.name}{rate}{count}"
+
+
+def _frames_per_second(restore: Restore, info: VideoInfo, frames: Iterable[Frame]) -> float:
+    first = islice(frames, TRIAL_FRAMES)
+    began = monotonic()
+    times = [monotonic() for _ in restore(rotate_upright(frame.rgb, info.rotation_degrees) for frame in first)]
+    # The first one waits for the model to be loaded.
+    if len(times) > 1:
+        return (len(times) - 1) / max(times[-1] - times[0], 1e-6)
+    return 1 / max(monotonic() - began, 1e-6)

@@ -1,0 +1,100 @@
+"""All jobs of one command, checked against each other before any work is done."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rmfd_cli.batch.naming import is_folder, is_template, target_of
+from rmfd_cli.batch.sources import PIPE, Source, frame_matcher
+from rmfd_cli.errors import OutputExistsError, UsageError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source and where it goes."""
+
+    source: Source
+    target: str
+    """A file, a folder or pattern of frames, or `PIPE`."""
+    makes_folders: bool = False
+    """Whether missing folders above the target are made; those of a target that was named itself have to be there."""
+    skip: bool = False
+    """Whether the target exists, and is to be left as it is."""
+
+
+def plan_jobs(
+    sources: Sequence[Source], output: str, *, several: bool, skip_existing: bool | None, lossless: bool = False
+) -> list[Job]:
+    """A job for every source.
+
+    Args:
+        sources: As from `find_sources`.
+        output: A file, a folder, a template or `PIPE`.
+        several: Whether there may be several sources, so that an output without suffix is a folder.
+        skip_existing: Whether sources whose target exists are done already; None for those out of folders only.
+        lossless: Whether only Matroska will do.
+
+    Raises:
+        UsageError: Two sources have one target, or a target's container does not fit.
+        OutputExistsError: A target is one of the sources itself, be it under another name.
+    """
+    if output == PIPE:
+        if len(sources) > 1:
+            raise UsageError(f"-o {PIPE}: one video fits through stdout, not {len(sources)}; name a folder")
+        return [Job(source, PIPE) for source in sources]
+    folder = is_folder(output, several)
+    makes_folders = folder or is_template(output)
+    jobs = []
+    for number, source in enumerate(sources, 1):
+        target = target_of(source, number, output, folder, lossless)
+        skips = source.from_folder if skip_existing is None else skip_existing
+        jobs.append(Job(source, target, makes_folders, skip=skips and _exists(target)))
+        if lossless and target.lower().endswith((".mp4", ".m4v", ".webm")):
+            raise UsageError(f"{target}: --lossless writes FFV1, which only fits .mkv and .mov; name it .mkv")
+    _check_in_place(jobs)
+    _check_collisions(jobs)
+    return jobs
+
+
+def _exists(target: str) -> bool:
+    # Frames are there once some are: they come all at once.
+    folder, name = os.path.split(target)
+    matcher = frame_matcher(name) if name.lower().endswith(".png") else None
+    if matcher and os.path.isdir(folder):
+        return any(matcher(entry) for entry in os.listdir(folder))
+    return bool(os.listdir(target)) if os.path.isdir(target) else os.path.exists(target)
+
+
+def _check_in_place(jobs: Sequence[Job]) -> None:
+    files = [job.source for job in jobs if job.source.path != PIPE]
+    sources = {identity: source.path for source in files if (identity := _identity(source.place))}
+    for job in jobs:
+        folder, name = os.path.split(job.target)
+        # Frames count as their folder: what is written among them would be read the next time.
+        among = job.source.frames and name.lower().endswith(".png")
+        identity = _identity(folder or "." if among else job.target)
+        if identity in sources:
+            source = sources[identity]
+            which = "is the source itself" if source == job.source.path else f"is the source {source}"
+            raise OutputExistsError(f"{job.target}: {which}; name another target")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What two names of one file have in common."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _check_collisions(jobs: Sequence[Job]) -> None:
+    sources: dict[str, str] = {}
+    for job in jobs:
+        target = os.path.normcase(os.path.realpath(job.target))
+        if target in sources:
+            raise UsageError(
+                f"{sources[target]} and {job.source.path} would both be written to {job.target}; "
+                "name a folder, or a template such as 'out/{folder}/{stem}{suffix}'"
+            )
+        sources[target] = job.source.path

@@ -1,0 +1,93 @@
+"""Job after job: what fails is told, and stops nothing else."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from rmfd_cli.batch.plan import Job
+from rmfd_cli.errors import OutputError, PartialFailureError, RmfdError
+
+if TYPE_CHECKING:
+    from rmfd_cli.derain import DerainReport
+
+Status: TypeAlias = Literal["done", "skipped", "failed", "not done"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one job ended."""
+
+    source: str
+    target: str | None
+    """None for what never got one, such as a folder that cannot be read."""
+    status: Status
+    frames: int = 0
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    """One line."""
+    exit_code: int = 0
+    """What the command would exit with if this were all."""
+
+
+def run_jobs(jobs: Sequence[Job], work: "Callable[[Job], DerainReport]", *, fail_fast: bool = False) -> Iterator[Outcome]:
+    """Do the jobs in their order.
+
+    Args:
+        jobs: What to do.
+        work: Does one; what it raises is the end of this job only.
+        fail_fast: End with the first failure.
+
+    Yields:
+        The outcome of each job that was begun or skipped.
+    """
+    for job in jobs:
+        if job.skip:
+            yield Outcome(job.source.path, job.target, "skipped")
+            continue
+        try:
+            report = work(job)
+        except Exception as error:
+            if os.environ.get("RMFD_DEBUG"):
+                raise
+            yield failed(job.source.path, job.target, error)
+            if fail_fast:
+                return
+        else:
+            yield Outcome(job.source.path, job.target, "done", report.frames, round(report.seconds, 3), report.warnings)
+
+
+def failed(source: str, target: str | None, error: Exception) -> Outcome:
+    """The outcome of a job that ended with `error`."""
+    code = error.exit_code if isinstance(error, RmfdError) else 1
+    return Outcome(source, target, "failed", error=error_line(error), exit_code=code)
+
+
+def error_line(error: Exception) -> str:
+    """An error in one line; of one that nobody foresaw with its type, and how to see more."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, RmfdError) else f"{type(error).__name__}: {text}; set RMFD_DEBUG=1 for the traceback"
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """What a command exits with: 0 if all is done, the failures' own code if they agree and nothing is done, else 3."""
+    codes = {outcome.exit_code for outcome in outcomes if outcome.status == "failed"}
+    if not codes:
+        return 0
+    if len(codes) == 1 and not any(outcome.status in ("done", "skipped") for outcome in outcomes):
+        return codes.pop()
+    return PartialFailureError.exit_code
+
+
+def make_folders(job: Job) -> None:
+    """Make the folders that the target needs; those of a target that was named itself have to be there.
+
+    Raises:
+        OutputError: They cannot be made.
+    """
+    if job.makes_folders:
+        try:
+            os.makedirs(os.path.dirname(os.path.abspath(job.target)), exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{error.filename}: cannot be made a folder: {error.strerror}") from error

@@ -1,0 +1,215 @@
+"""Whole batches through the command line, in this process, with a model that changes nothing."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from rmfd_cli import cli
+from rmfd_cli.batch.log import log_event
+from rmfd_cli.batch.run import Outcome, exit_code
+from rmfd_cli.cli import derain as command
+from rmfd_cli.errors import OutputError
+from rmfd_cli.video.reader import VideoReader
+from tests import media
+
+
+def unchanged(pictures):
+    for picture in pictures:
+        yield np.zeros(picture.shape, np.float32)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "lazy_restorer", lambda model, device: unchanged)
+    return tmp_path
+
+
+def derain(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(cli.app, ["derain", *arguments], input=stdin)
+
+
+def count(path: str) -> int:
+    with VideoReader(path) as video:
+        return len(list(video))
+
+
+def place(clip, *names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip(media.no_audio, frames=5), name)
+
+
+def test_a_folder_with_bad_files_is_done_but_for_those(clip):
+    place(clip, "in/a.mp4", "in/deep/b c.mp4", "in/done.mp4")
+    Path("in/text.mp4").write_text("no video")
+    Path("in/empty.mkv").touch()
+    place(clip, "out/done.mp4")
+    before = Path("out/done.mp4").stat().st_mtime_ns
+    result = derain("in", "-o", "out", "--report", "report.json", "--log-file", "log", "--log-format", "json")
+    assert result.exit_code == 3, result.stderr
+    assert [count(name) for name in ("out/a.mp4", "out/deep/b c.mp4")] == [5, 5]
+    assert sorted(os.listdir("out")) == ["a.mp4", "deep", "done.mp4"]
+    assert Path("out/done.mp4").stat().st_mtime_ns == before
+    assert result.stderr.splitlines()[-1] == "2 done, 1 skipped, 2 failed"
+    report = json.loads(Path("report.json").read_text())
+    statuses = {entry["source"]: (entry["status"], entry["exit_code"]) for entry in report["files"]}
+    assert statuses == {
+        "in/a.mp4": ("done", 0),
+        "in/deep/b c.mp4": ("done", 0),
+        "in/done.mp4": ("skipped", 0),
+        "in/text.mp4": ("failed", 1),
+        "in/empty.mkv": ("failed", 1),
+    }
+    assert report["exit_code"] == 3
+    assert report["counts"] == {"done": 2, "skipped": 1, "failed": 2, "not_done": 0}
+    events = [json.loads(line) for line in Path("log").read_text().splitlines()]
+    assert [event["event"] for event in events] == ["begin", "done", "skipped", "failed", "failed", "done", "end"]
+    assert events[-1]["exit_code"] == 3
+
+
+def test_fail_fast_leaves_the_rest(clip):
+    place(clip, "in/b.mp4")
+    Path("in/a.mp4").write_text("no video")
+    result = derain("in", "-o", "out", "--fail-fast", "--report", "report.json")
+    assert result.exit_code == 1
+    assert not Path("out/b.mp4").exists()
+    assert [entry["status"] for entry in json.loads(Path("report.json").read_text())["files"]] == ["failed", "not done"]
+    assert "1 not done" in result.stderr
+
+
+def test_a_list_of_strange_names_from_stdin(clip):
+    names = ["a b.mp4", "-dash.mp4", "a:b.mp4", "%d.mp4", "line\nbreak.mp4", "søt 雨.mp4"]
+    place(clip, *names)
+    listed = b"".join(os.fsencode(name) + b"\0" for name in names)
+    result = derain("--from-file", "-", "-0", "-o", "out/{stem}_dry{suffix}", stdin=listed)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(os.listdir("out")) == sorted(f"{name[:-4]}_dry.mp4" for name in names)
+    assert len(result.stderr.splitlines()) == 2 * len(names) + 1
+
+
+def test_stdin_is_left_alone_unless_asked_for(clip, monkeypatch):
+    class Untouchable:
+        def __getattr__(self, name):
+            raise AssertionError("stdin was touched")
+
+    place(clip, "a.mp4")
+    runner = CliRunner()
+    with runner.isolation():
+        monkeypatch.setattr(sys, "stdin", Untouchable())
+        cli.app(["derain", "a.mp4", "-o", "b.mp4", "-q"], standalone_mode=False)
+    assert count("b.mp4") == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("a.mp4", "b.mp4", "-o", "c.mp4"), 2, "both be written"),
+        (("a.mp4", "-o", "./a.mp4", "--overwrite"), 6, "source itself"),
+        ((".", "-o", "."), 6, "source itself"),
+        (("-o", "c.mp4"), 2, "no input"),
+        (("a.mp4", "-o", "c.mp4", "--null"), 2, "--from-file"),
+        (("--from-file", "missing", "-o", "out"), 1, "missing"),
+        (("a.mp4", "-o", "c.mp4", "--overwrite", "--skip-existing"), 2, "contradict"),
+        (("a.mp4", "-o", "c.mp4", "--preview", "1s", "--end", "2"), 2, "--preview"),
+        (("a.mp4", "-o", "c.mp4", "--log-file", "no/such/log"), 1, "--log-file"),
+        (("x.mp4", "y.mp4", "-o", "."), 1, "no such file"),
+        (("a.mp4", "x.mp4", "-o", "b.mp4/"), 1, "b.mp4: cannot be made a folder"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(clip, arguments, status, words):
+    place(clip, "a.mp4")
+    shutil.copy("a.mp4", "b.mp4")
+    result = derain(*arguments)
+    assert result.exit_code == status, result.stderr
+    assert words in result.stderr
+    assert sorted(os.listdir(".")) == ["a.mp4", "b.mp4"]
+
+
+def test_skipping_and_overwriting(clip):
+    place(clip, "a.mp4")
+    Path("b.mp4").write_text("mine")
+    assert derain("a.mp4", "-o", "b.mp4").exit_code == 6
+    assert derain("a.mp4", "-o", "b.mp4", "--skip-existing").exit_code == 0
+    assert Path("b.mp4").read_text() == "mine"
+    assert derain("a.mp4", "-o", "b.mp4", "--overwrite").exit_code == 0
+    assert count("b.mp4") == 5
+
+
+def test_the_model_is_loaded_once(clip, monkeypatch):
+    loaded = []
+    monkeypatch.undo()
+    monkeypatch.setattr("rmfd_cli.model.streaming.restorer", lambda model, device: loaded.append(model) or unchanged)
+    restore = command.lazy_restorer("small", "cpu")
+    for _ in range(2):
+        assert len(list(restore([np.zeros((2, 2, 3), np.uint8)]))) == 1
+    assert loaded == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ([("done", 0), ("skipped", 0)], 0),
+        ([("failed", 4), ("failed", 4)], 4),
+        ([("failed", 4), ("failed", 1)], 3),
+        ([("done", 0), ("failed", 1)], 3),
+        ([("failed", 6), ("not done", 0)], 6),
+    ],
+)
+def test_exit_codes_tell_the_truth(ends, code):
+    assert exit_code([Outcome("a", "b", status, exit_code=own) for status, own in ends]) == code
+
+
+def test_a_text_log_has_a_line_for_each_event(tmp_path):
+    log_event(tmp_path / "log", "text", "done", source="a\nb", frames=3)
+    log_event(tmp_path / "log", "text", "end")
+    first, second = (tmp_path / "log").read_text().splitlines()
+    assert first.endswith('Z done source="a\\nb" frames=3')
+    assert second.endswith("Z end")
+
+
+def test_a_full_disk_is_no_traceback():
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    with pytest.raises(OutputError, match="No space"):
+        log_event(Path("/dev/full"), "json", "begin")
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(clip):
+    shutil.copy(clip(media.rich, ".mkv"), "a.mkv")
+    result = derain("a.mkv", "-o", "out/{stem}.mp4", "--dry-run", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    for words in ("a.mkv -> out/a.mp4", "160x120 yuv420p, 25 fps", "libx264, crf 18", "2 audio", "attachment", "cpu", "about"):
+        assert words in result.stdout
+    assert os.listdir(".") == ["a.mkv"]
+    assert derain("missing.mkv", "-o", "out.mp4", "--dry-run").exit_code == 1
+    assert derain("a.mkv", "-o", "out.mp4", "--dry-run", "--codec", "nope").exit_code == 4
+
+
+@pytest.mark.parametrize(("start", "first"), [((), 10), (("--start", "0.2"), 5), (("--preview", "9"), 0)])
+def test_a_preview_is_a_piece_and_says_which(clip, start, first):
+    shutil.copy(clip(media.cfr), "a.mp4")
+    result = derain("a.mp4", "-o", "b.mkv", "--codec", "ffv1", "--preview", "0.4s", *start)
+    assert result.exit_code == 0, result.stderr
+    assert "preview of second" in result.stderr
+    with VideoReader("b.mkv") as video:
+        numbers = [media.frame_number(frame.planes[0]) for frame in video]
+    assert numbers[0] == first
+    assert len(numbers) == (30 if "9" in start else 10)
+
+
+def test_progress_as_json(clip, monkeypatch):
+    monkeypatch.setattr("rmfd_cli.cli.progress.JSON_SECONDS", 0.0)
+    shutil.copy(clip(media.cfr), "a.mp4")
+    result = derain("a.mp4", "-o", "b.mp4", "--progress", "json")
+    shown = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    assert shown[-1]["event"] == "progress"
+    assert shown[-1]["frames"] == 30
+    result = derain("a.mp4", "-o", "c.mp4", "--progress", "none")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,191 @@
+"""Frames as picture files, in and out, with models that change nothing or something known."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from rmfd_cli import cli
+from rmfd_cli.cli import derain as command
+from rmfd_cli.video.images import read_rgb, write_png
+from rmfd_cli.video.reader import VideoReader
+from tests import media
+
+
+def residual(level: float):
+    def restore(pictures):
+        for picture in pictures:
+            yield np.full(picture.shape, level, np.float32)
+
+    return restore
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "lazy_restorer", lambda model, device: residual(0.0))
+    return tmp_path
+
+
+def derain(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, ["derain", *arguments])
+
+
+def frames(folder: str, names: list[str], bits: int = 8, size: tuple[int, int] = (media.WIDTH, media.HEIGHT)) -> None:
+    Path(folder).mkdir(parents=True)
+    for number, name in enumerate(names):
+        picture = media.picture(number, *size)
+        write_png(Path(folder, name), picture if bits == 16 else (picture >> 8).astype(np.uint8))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("target", ["out", "out/", "out/%03d.png"])
+def test_frames_come_back_bit_for_bit(bits, target):
+    names = ["8.png", "9.png", "10.png"]
+    frames("in", names, bits)
+    result = derain("in", "-o", target)
+    assert result.exit_code == 0, result.stderr
+    written = names if "%" not in target else ["001.png", "002.png", "003.png"]
+    assert sorted(os.listdir("out")) == sorted(written)
+    for before, after in zip(names, written, strict=True):
+        one, other = read_rgb(Path("in", before)), read_rgb(Path("out", after))
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    assert sorted(os.listdir(".")) == ["in", "out"]
+
+
+def test_a_tree_of_clips_is_mirrored_and_done_once(monkeypatch):
+    for clip in ("in/a", "in/deep/b"):
+        frames(clip, ["1.png", "2.png"])
+    assert derain("in", "-o", "out").exit_code == 0
+    assert sorted(os.listdir("out/a") + os.listdir("out/deep/b")) == ["1.png", "1.png", "2.png", "2.png"]
+    again = derain("in", "-o", "out")
+    assert "0 done, 2 skipped" in again.stderr
+    monkeypatch.setattr(command, "lazy_restorer", lambda model, device: residual(0.25))
+    assert derain("in", "-o", "out", "--overwrite").exit_code == 0
+    before, after = (read_rgb(Path(top, "a/1.png")).astype(int) for top in ("in", "out"))
+    assert np.abs(after - np.minimum(before + 63.75, 255)).max() <= 0.5
+
+
+def test_frames_become_a_video_of_the_rate_that_is_given():
+    frames("in", [f"{number:05d}.png" for number in range(6)])
+    result = derain("in/%05d.png", "-o", "a.mp4", "--fps", "30000/1001")
+    assert result.exit_code == 0, result.stderr
+    with VideoReader("a.mp4") as video:
+        shown = list(video)
+        assert (video.info.format.name, str(video.info.frame_rate)) == ("yuv420p", "30000/1001")
+    assert [media.frame_number(frame.planes[0]) for frame in shown] == list(range(6))
+    expected = media.picture(0)[-20:] / 65535
+    assert np.abs(shown[0].rgb[-20:] / 255 - expected).mean() < 0.02
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_lossless_video_holds_the_very_samples(bits):
+    frames("in", ["1.png", "2.png"], bits, size=(161, 121))
+    result = derain("in", "-o", "a.mkv", "--lossless")
+    assert result.exit_code == 0, result.stderr
+    raw = media.ffmpeg("-i", "a.mkv", "-f", "rawvideo", "-pix_fmt", "rgb48le", "pipe:1")
+    pictures = np.frombuffer(raw, np.uint16).reshape(2, 121, 161, 3)
+    for number in (0, 1):
+        assert np.array_equal(
+            pictures[number], read_rgb(Path("in", f"{number + 1}.png")).astype(int) * (257 if bits == 8 else 1)
+        )
+
+
+@pytest.mark.parametrize(("extra", "bits"), [((), 8), (("--bits", "16"), 16)])
+def test_a_video_becomes_frames(clip, extra, bits):
+    result = derain(str(clip(media.no_audio, frames=5)), "-o", "out/%d.png", *extra)
+    assert result.exit_code == 0, result.stderr
+    pictures = [read_rgb(Path(f"out/{number}.png")) for number in range(1, 6)]
+    assert [media.frame_number(picture) for picture in pictures] == list(range(5))
+    assert pictures[0].itemsize * 8 == bits
+    with VideoReader(clip(media.no_audio, frames=5)) as video:
+        scale = 1 if bits == 8 else 257
+        assert np.array_equal(next(iter(video)).rgb.astype(int) * scale, pictures[0])
+
+
+def test_a_turned_video_becomes_upright_frames_and_a_cut_is_exact(clip):
+    result = derain(str(clip(media.rotated, degrees=90)), "-o", "out/%d.png", "--start", "0.4", "--end", "0.48")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(os.listdir("out")) == ["1.png", "2.png"]
+    picture = read_rgb(Path("out/1.png"))
+    assert picture.shape[:2] == (media.WIDTH, media.HEIGHT)
+    assert media.frame_number(np.rot90(picture, -1)) == 10
+
+
+def test_a_cut_and_a_comparison_of_frames():
+    frames("in", [f"{number}.png" for number in range(10)])
+    result = derain("in", "-o", "out", "--start", "0.08", "--end", "0.2", "--compare", "side")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(os.listdir("out")) == ["2.png", "3.png", "4.png"]
+    picture = read_rgb(Path("out/2.png"))
+    assert picture.shape == (media.HEIGHT, 2 * media.WIDTH, 3)
+    assert np.array_equal(picture[:, : media.WIDTH], picture[:, media.WIDTH :])
+
+
+@pytest.mark.parametrize("fault", ["size", "depth", "broken"])
+def test_a_row_that_is_none_leaves_nothing(fault):
+    frames("in", ["1.png", "2.png"])
+    if fault == "broken":
+        Path("in/3.png").write_text("no picture")
+    elif fault == "size":
+        write_png(Path("in/3.png"), np.zeros((4, 4, 3), np.uint8))
+    else:
+        write_png(Path("in/3.png"), media.picture(2))
+    result = derain("in", "-o", "out")
+    assert result.exit_code == 1
+    assert "in/3.png" in result.stderr
+    assert os.listdir(".") == ["in"]
+
+
+def test_frames_are_not_written_over_unasked_nor_among_their_source(clip):
+    frames("in", ["1.jpg.png", "2.jpg.png"])
+    frames("out", ["7.png"])
+    kept = Path("out/7.png").read_bytes()
+    assert derain("in", "-o", "out", "--no-skip-existing").exit_code == 6
+    again = derain("in", "-o", "out", "--overwrite")
+    assert again.exit_code == 0
+    assert "1 other PNG" in again.stderr
+    assert Path("out/7.png").read_bytes() == kept
+    for target in ("in", "in/dry_%d.png", "./in/../in"):
+        assert derain("in", "-o", target).exit_code == 6, target
+
+
+def test_two_pictures_of_one_name_are_refused():
+    frames("in", ["1.png", "2.png"])
+    cv2.imwrite("in/1.jpg", cv2.imread("in/1.png"))
+    result = derain("in", "-o", "out")
+    assert result.exit_code == 1
+    assert "one name" in result.stderr
+    assert derain("in", "-o", "out/%d.png").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("in", "-o", "out", "--fps", "0"), "--fps"),
+        (("in", "-o", "out", "--fps", "1/0"), "--fps"),
+        (("in", "-o", "a.mp4", "--lossless"), ".mkv"),
+        (("in", "-o", "a.mkv", "--lossless", "--crf", "3"), "--lossless"),
+    ],
+)
+def test_what_does_not_go_together_is_said(arguments, words):
+    frames("in", ["1.png"])
+    result = derain(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert os.listdir(".") == ["in"]
+
+
+def test_a_dry_run_of_frames_and_a_preview():
+    frames("in", [f"{number}.png" for number in range(10)])
+    result = derain("in", "-o", "out", "--dry-run", "--bits", "16")
+    assert result.exit_code == 0, result.stderr
+    assert "PNG of 16 bits" in result.stdout
+    assert "about 10 frames" in result.stdout
+    assert os.listdir(".") == ["in"]
+    assert derain("in", "-o", "out", "--preview", "0.2s").exit_code == 0
+    assert sorted(os.listdir("out")) == ["3.png", "4.png", "5.png", "6.png", "7.png"]

@@ -1,0 +1,108 @@
+"""Video through pipes, with a model that changes nothing, in processes of their own."""
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rmfd_cli.video.reader import VideoReader
+from tests import media
+from tests.test_cli import ROOT, command
+
+RMFD = shlex.join(command())
+FFMPEG = f"{media.FFMPEG} -hide_banner -loglevel error"
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+def planes(path: Path) -> list[media.DecodedFrame]:
+    return media.decoded_frames(path)
+
+
+def test_between_two_ffmpegs_every_frame_comes_through(clip, tmp_path):
+    source = clip(media.cfr)
+    front, back = f"{FFMPEG} -nostdin -i {source} -f yuv4mpegpipe -", f"{FFMPEG} -i - -c:v ffv1 o.mkv"
+    done = shell(f"{front} | {RMFD} derain - -o - | {back}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [frame.md5 for frame in planes(tmp_path / "o.mkv")] == [frame.md5 for frame in planes(source)]
+    assert b"30 frames" in done.stderr
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv422p10le", "gray", "yuv444p"])
+def test_y4m_keeps_format_and_planes(clip, tmp_path, pix_fmt):
+    source = clip(media.pixel_format, ".mkv", pix_fmt=pix_fmt)
+    done = shell(f"{RMFD} derain {source} -o - -q > o.y4m", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    with VideoReader(source) as before, VideoReader(tmp_path / "o.y4m") as after:
+        assert after.info.format == before.info.format
+        for one, other in zip(before, after, strict=True):
+            assert all((a == b).all() for a, b in zip(one.planes, other.planes, strict=True))
+
+
+def test_nut_keeps_the_time_of_every_frame_and_y4m_says_that_it_does_not(clip, tmp_path):
+    source = clip(media.vfr)
+    done = shell(f"{RMFD} derain {source} -o - --pipe-format nut -q | {RMFD} derain - -o o.mkv", tmp_path)
+    assert done.returncode == 0, done.stderr
+    with VideoReader(tmp_path / "o.mkv") as video:
+        assert [round(1000 * frame.pts * video.info.time_base) for frame in video] == media.vfr_pts_ms()
+    done = shell(f"{RMFD} derain {source} -o - > o.y4m", tmp_path)
+    assert done.returncode == 0
+    assert b"--pipe-format nut" in done.stderr
+
+
+def test_a_turned_video_leaves_upright(clip, tmp_path):
+    done = shell(f"{RMFD} derain {clip(media.rotated, degrees=90)} -o - -q > o.y4m", tmp_path)
+    assert done.returncode == 0, done.stderr
+    with VideoReader(tmp_path / "o.y4m") as video:
+        assert (video.info.width_px, video.info.height_px) == (media.HEIGHT, media.WIDTH)
+
+
+def test_a_reader_that_leaves_is_no_traceback(clip, tmp_path):
+    source = clip(media.cfr, frames=100)
+    for form in ("y4m", "nut"):
+        done = shell(f"{RMFD} derain {source} -o - --pipe-format {form} --progress none | head -c 50000 > part", tmp_path)
+        assert done.returncode == 1, done.stderr
+        assert done.stderr.startswith(b"rmfd: error: stdout")
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("echo no video | RMFD derain - -o o.mp4", 1, b"stdin"),
+        ("RMFD derain - -o o.mp4 < /dev/null", 1, b"stdin"),
+        ("cat SOURCE | RMFD derain - -o o.mkv --start 0.4", 2, b"--start"),
+        ("RMFD derain - -o o.mkv --dry-run < SOURCE", 2, b"--dry-run"),
+        ("RMFD derain missing.mp4 -o - > o.y4m", 1, b"missing.mp4"),
+    ],
+)
+def test_what_no_pipe_can_is_said(clip, tmp_path, line, status, words):
+    done = shell(
+        line.replace("RMFD", RMFD).replace("SOURCE", str(clip(media.pixel_format, ".nut", pix_fmt="yuv420p"))), tmp_path
+    )
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "o.y4m").exists() or (tmp_path / "o.y4m").stat().st_size == 0
+
+
+def test_nothing_but_video_on_stdout(clip, tmp_path):
+    python, option, script = command()
+    noisy = shlex.join([python, option, script.replace("time.sleep(0.0)", "print('noise', flush=True)")])
+    done = shell(f"{noisy} derain {clip(media.no_audio, frames=5)} -o - -q", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b"noise\n" * 5
+    assert done.stdout.startswith(b"YUV4MPEG2 W160 H120 F25:1 ")
+    assert len(done.stdout) == done.stdout.index(b"\n") + 1 + 5 * (6 + 160 * 120 * 3 // 2)
