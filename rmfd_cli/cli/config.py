@@ -4,7 +4,7 @@ import difflib
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
@@ -21,20 +21,33 @@ def options_from(context: typer.Context, path: Path | None) -> Path | None:
     """
     if path is not None:
         with errors_as_lines():
-            multiple = {
-                str(parameter.name): bool(getattr(parameter, "multiple", False)) for parameter in context.command.params
+            keys = {
+                flag[2:].replace("-", "_"): Key(str(parameter.name), bool(getattr(parameter, "multiple", False)))
+                for parameter in context.command.params
+                for flag in parameter.opts
+                if flag.startswith("--")
             }
-            del multiple["config"]
-            context.default_map = read_options(path, multiple)
+            del keys["config"]
+            context.default_map = read_options(path, keys)
     return path
 
 
-def read_options(path: Path, known: dict[str, bool]) -> dict[str, Any]:
+class Key(NamedTuple):
+    """What an option of the command line stands for."""
+
+    parameter: str
+    """Its name in the function, `compile_step` of `--compile`."""
+    multiple: bool
+    """Whether it can be given more than once."""
+
+
+def read_options(path: Path, known: dict[str, Key]) -> dict[str, Any]:
     """Values by the name of their parameter, as text, which is then read like the command line's.
 
     Args:
         path: the file.
-        known: names of parameters (`batch_size`), and whether they take a list.
+        known: by the option's long name with underscores (`batch_size`). What can be given more than once takes a list, or a
+            table, whose entries become `name=value`.
 
     Raises:
         UsageError: the file is missing or no TOML, a key is not known, or a value is neither text, number nor truth value.
@@ -52,9 +65,12 @@ def read_options(path: Path, known: dict[str, bool]) -> dict[str, Any]:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, 0)[0].replace("_", "-")
             raise UsageError(f"--config {path}: there is no option {key!r}; the nearest is {near!r}")
-        items = value if known[name] and isinstance(value, list) else [value]
+        parameter, multiple = known[name]
+        if multiple and isinstance(value, dict):
+            value = [f"{entry}={item}" for entry, item in value.items()]
+        items = value if multiple and isinstance(value, list) else [value]
         if not all(isinstance(item, str | int | float) for item in items):
             raise UsageError(f"--config {path}: {key} is {value!r}; write text, a number, true or false")
         texts = [str(item) for item in items]
-        options[name] = texts if known[name] else texts[0]
+        options[parameter] = texts if multiple else texts[0]
     return options

@@ -1,5 +1,7 @@
 """`rmfd train`."""
 
+import difflib
+import math
 import os
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ from rmfd_cli.options import TrainOptions
 if TYPE_CHECKING:
     from rmfd_cli.training.checkpoints import Resume
     from rmfd_cli.training.loop import Progress, Trained
+    from rmfd_cli.training.losses import LossWeights
 
 EPILOG = f"""\b
 Examples:
@@ -105,6 +108,10 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option(help="Its peak, after the warm-up. [default: 0.001; stage 2: 0.0002]")
     ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TERM=NUMBER", help="Of a term of the loss, by its name in log.jsonl; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of clips, rain and initial weights.")] = TrainOptions.seed,
     save_every: Annotated[int, typer.Option(help="Updates between checkpoints.")] = TrainOptions.save_every,
     keep: Annotated[int, typer.Option(help="Checkpoints that are kept besides the best.")] = TrainOptions.keep,
@@ -170,14 +177,14 @@ def train(
                 f"{out / 'checkpoints'} is there from an earlier run; pass --resume auto to go on, or another --out"
             )
         with stop_when_asked(deadline) as stop:
-            done = _run(
-                options, None if resume is None else "auto" if resume == "auto" else Path(resume), init, stop, quiet or not lead
-            )
+            beginning: Resume | None = None if resume is None else "auto" if resume == "auto" else Path(resume)
+            done = _run(options, weight or [], beginning, init, stop, quiet or not lead)
             _say_how_it_ended(done, options, stop, quiet or not lead)
 
 
-def _run(options: TrainOptions, resume: "Resume | None", init: Path | None, stop: Stop, quiet: bool) -> "Trained":
-    from rmfd_cli.model.network import ModelConfig
+def _run(
+    options: TrainOptions, weights: list[str], resume: "Resume | None", init: Path | None, stop: Stop, quiet: bool
+) -> "Trained":
     from rmfd_cli.model.process import keep_freed_memory
     from rmfd_cli.training.loop import train as run
 
@@ -189,13 +196,43 @@ def _run(options: TrainOptions, resume: "Resume | None", init: Path | None, stop
             stop.gentle = True
             show(now)
 
-        return run(options, ModelConfig(), resume=resume, init=init, should_stop=stop, on_step=on_step, on_warning=warn)
+        return run(
+            options,
+            weights=_loss_weights(weights),
+            resume=resume,
+            init=init,
+            should_stop=stop,
+            in_haste=lambda: stop.signal is not None,
+            on_step=on_step,
+            on_warning=warn,
+        )
+
+
+def _loss_weights(given: list[str]) -> "LossWeights":
+    """The defaults but for those that are given as `TERM=NUMBER`."""
+    from rmfd_cli.training.losses import LossWeights
+
+    known = list(vars(LossWeights()))
+    changed = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        name = name.strip()
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0)[0]
+            raise UsageError(f"--weight {text}: the loss has no term {name!r}; the nearest of {', '.join(known)} is {near!r}")
+        try:
+            changed[name] = float(number)
+        except ValueError:
+            changed[name] = math.nan
+        if not 0 <= changed[name] < math.inf:
+            raise UsageError(f"--weight {text}: write {name}=NUMBER, zero or more")
+    return LossWeights(**changed)
 
 
 def _say_how_it_ended(done: "Trained", options: TrainOptions, stop: Stop, quiet: bool) -> None:
     why = "" if done.finished else "stopped" if stop.signal else "time is up"
     if not quiet:
-        if done.validation is not None and done.finished:
+        if done.validation is not None and why != "stopped":
             print_validation(done.validation)
         if why:
             typer.echo(
@@ -211,4 +248,6 @@ def _device(name: str) -> str:
     from rmfd_cli.model.streaming import choose_device
 
     # Under torchrun each process has a GPU of its own.
-    return str(choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name))
+    own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    device = choose_device(own if name == "cuda" else name)
+    return own if device.type == "cuda" else str(device)

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import safetensors
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.network import ModelConfig, Rmfd
@@ -22,11 +24,30 @@ def export_weights(model: Rmfd, target: Path) -> None:
     Args:
         model: on any device.
         target: a `.safetensors` file, replaced whole.
+
+    Raises:
+        OSError: it cannot be written; an older file of this name stays.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    replace_whole(target, save(tensors, metadata={"config": json.dumps(asdict(model.config))}))
+
+
+def replace_whole(target: Path, content: bytes | memoryview) -> None:
+    """Writes a file that is complete and on the disk before it gets its name; whatever goes wrong, nothing else is left.
+
+    Raises:
+        OSError: it cannot be written; an older file of this name stays.
+    """
     partial = target.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"config": json.dumps(asdict(model.config))})
-    partial.replace(target)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def load_model(path: Path) -> Rmfd:

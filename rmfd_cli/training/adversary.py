@@ -5,6 +5,7 @@ goes gives itself away, and gives a score per patch: how a streak looks is a mat
 """
 
 import itertools
+import math
 from typing import NamedTuple
 
 import torch
@@ -85,17 +86,27 @@ def judge_better(adversary: Adversary, clean: Tensor, restored: Tensor) -> float
 
     Returns:
         The loss before the step: 2 where it cannot tell them apart, 0 where it always can.
+
+    Raises:
+        FloatingPointError: that loss is not finite; no parameter was changed.
     """
     real, made = triples(clean), triples(restored.detach())
     scores = adversary.together(torch.cat([real, made])).split([len(real), len(made)])
     loss: Tensor = F.relu(1 - scores[0]).mean() + F.relu(1 + scores[1]).mean()
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise FloatingPointError("the discriminator's loss is not a number")
     adversary.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     adversary.optimizer.step()
-    return float(loss.detach())
+    return value
 
 
 def triples(clip: Tensor) -> Tensor:
-    """Consecutive frames in threes, one beginning where the last ended: `[B, T, 3, H, W]` to `[N, 9, H, W]`."""
-    starts = range(0, clip.shape[1] - FRAMES + 1, FRAMES - 1)
+    """Consecutive frames in threes, `[B, T, 3, H, W]` to `[N, 9, H, W]`.
+
+    Each begins where the one before it ended; of an even number of frames, the last three follow besides.
+    """
+    last = clip.shape[1] - FRAMES
+    starts = [*range(0, last, FRAMES - 1), last]
     return torch.cat([clip[:, t : t + FRAMES].flatten(1, 2) for t in starts])

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from rmfd_cli.errors import MachineError
+from rmfd_cli.errors import MachineError, RmfdError, TrainingError
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.data import Batch, concatenate, draw_batch, draw_clean
@@ -64,11 +64,11 @@ class Draw(Dataset[Lesson]):
     def __getitem__(self, number: int) -> Lesson:
         """The share of batch `number`."""
         options, sources = self.options, self.sources
-        seed, share = options.seed, number * self.ranks.of + self.ranks.rank
+        seed, share = _stage_seed(options), number * self.ranks.of + self.ranks.rank
         frames = options.updates_per_clip * update_frames(options, number)
         shape = {"frames": frames, "crop_px": options.crop_px}
         size = options.batch_size // self.ranks.of
-        real = _share_of(size, options.real_share) if sources.real_rain else 0
+        real = _share_of(size, options.real_share, np.random.default_rng([seed, share, 0, 5])) if sources.real_rain else 0
         paired = 0
         if sources.pairs:
             rng = np.random.default_rng([seed, share, 0, 2])
@@ -84,9 +84,18 @@ class Draw(Dataset[Lesson]):
         return Lesson(parts[0] if len(parts) == 1 else concatenate(parts), clean)
 
 
-def _share_of(size: int, share: float) -> int:
-    """How many of so many clips, at least one and at most all."""
-    return min(size, max(1, round(size * share)))
+def _stage_seed(options: TrainOptions) -> int:
+    """Stage 2 would otherwise see stage 1's clips again, in their order."""
+    return options.seed if options.stage == 1 else int(np.random.default_rng([options.seed, options.stage]).integers(2**62))
+
+
+def _share_of(size: int, share: float, rng: np.random.Generator) -> int:
+    """How many of so many clips, rounded up or down at random, so that the mean is the share.
+
+    They are all of them only where there is but one, or the share is 1.
+    """
+    count = int(size * share + rng.random())
+    return min(count, size - 1) if share < 1 and size > 1 else count
 
 
 def steps(draw: Draw, first: int, device: torch.device) -> Generator[tuple[int, Lesson], None, None]:
@@ -118,11 +127,17 @@ def _by_a_thread(draw: Draw, numbers: range, device: torch.device) -> Generator[
 
 
 def _by_processes(draw: Draw, numbers: range, device: torch.device) -> Generator[Lesson, None, None]:
-    """One batch ahead per worker. The clips lie in a file that all of them map, so that memory holds them once."""
-    with TemporaryDirectory(prefix="rmfd-clips-") as folder:
-        _store(draw.sources, Path(folder))
+    """One batch ahead per worker. The clips lie in files that all of them map, so that they share the memory."""
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="rmfd-clips-")))
+            _store(draw.sources, folder)
+        except OSError as error:
+            raise MachineError(
+                f"the clips cannot be stored for --workers ({error.strerror or error}); make room, or set TMPDIR"
+            ) from error
         loader = DataLoader(
-            _MappedDraw(Path(folder), draw),
+            _MappedDraw(folder, draw),
             batch_size=None,
             sampler=numbers,
             num_workers=draw.options.workers,
@@ -132,14 +147,24 @@ def _by_processes(draw: Draw, numbers: range, device: torch.device) -> Generator
             pin_memory=device.type == "cuda",
         )
         ahead = iter(loader)
+        # An error's traceback would keep them alive, and leaving Python then waits for them forever.
+        stack.callback(ahead._shutdown_workers)  # type: ignore[attr-defined]
         for _ in numbers:
             try:
                 lesson = next(ahead)
-            except RuntimeError as error:  # a worker that was killed, mostly for want of memory
-                raise MachineError(
-                    f"a batch could not be drawn ({str(error).splitlines()[0]}); try fewer --workers, or more room in /dev/shm"
-                ) from error
+            except Exception as error:
+                raise _not_drawn(error) from error
             yield lesson.to(device)
+
+
+def _not_drawn(error: Exception) -> RmfdError:
+    """What happened to a worker; torch puts the traceback into the message, which ends with the worker's own words."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, RuntimeError) and any(sign in lines[0] for sign in ("exited unexpectedly", "killed by signal")):
+        return MachineError(f"a batch could not be drawn ({lines[0]}); try fewer --workers, or more room in /dev/shm")
+    if isinstance(error, RmfdError):
+        return type(error)(lines[-1].partition(": ")[2] or lines[-1])
+    return TrainingError(f"a batch could not be drawn ({lines[-1]}); --workers 0 tells more")
 
 
 class _MappedDraw(Draw):
@@ -148,28 +173,32 @@ class _MappedDraw(Draw):
     def __init__(self, folder: Path, draw: Draw) -> None:
         super().__init__(Sources(), draw.options, draw.ranks)
         self.folder, self.counts = folder, {name: len(clips) for name, clips in draw.sources._asdict().items()}
+        self.one_clean = draw.sources.real_clean is draw.sources.clean
 
     def __getitem__(self, number: int) -> Lesson:
         """The share of batch `number`."""
         if not any(self.sources):
-            self.sources = _mapped(self.folder, self.counts)
+            self.sources = _mapped(self.folder, self.counts, self.one_clean)
         return super().__getitem__(number)
 
 
 def _store(sources: Sources, folder: Path) -> None:
     for name, clips in sources._asdict().items():
+        if name == "real_clean" and clips is sources.clean:
+            continue
         for k, clip in enumerate(clips):
             for part, pixels in enumerate(clip if isinstance(clip, Pair) else [clip]):
                 np.save(folder / f"{name}-{k}-{part}.npy", pixels)
 
 
-def _mapped(folder: Path, counts: Mapping[str, int]) -> Sources:
+def _mapped(folder: Path, counts: Mapping[str, int], one_clean: bool) -> Sources:
     def clips(name: str, part: int = 0) -> list[Clip]:
         files = (folder / f"{name}-{k}-{part}.npy" for k in range(counts[name]))
         return [np.asarray(np.load(file, mmap_mode="r")) for file in files]
 
     pairs = [Pair(*both) for both in zip(clips("pairs"), clips("pairs", 1), strict=True)]
-    return Sources(clips("clean"), pairs, clips("real_rain"), clips("real_clean"))
+    clean = clips("clean")
+    return Sources(clean, pairs, clips("real_rain"), clean if one_clean else clips("real_clean"))
 
 
 def _prepare_worker(_: int) -> None:

@@ -2,9 +2,7 @@
 
 import io
 import math
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
@@ -12,8 +10,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 import torch
 
 from rmfd_cli.errors import OutputError, TrainingError
-from rmfd_cli.model.checkpoint import export_weights
-from rmfd_cli.model.network import Rmfd, State
+from rmfd_cli.model.checkpoint import export_weights, replace_whole
+from rmfd_cli.model.network import ModelConfig, Rmfd, State
 from rmfd_cli.options import TrainOptions
 
 BEST = "best.pt"
@@ -93,18 +91,10 @@ def save_checkpoint(path: Path, config: Mapping[str, Any], parts: Mapping[str, S
     # To memory first: what goes wrong on the disk is then an OSError that says what it is.
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    partial = path.with_suffix(".partial")
     try:
-        with partial.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        replace_whole(path, buffer.getbuffer())
     except OSError as error:
         raise _not_written(path, error, checkpoints(path.parent)) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def export_average(average: Rmfd, path: Path) -> None:
@@ -115,9 +105,7 @@ def export_average(average: Rmfd, path: Path) -> None:
     """
     try:
         export_weights(average, path)
-    except Exception as error:  # safetensors has its own, also for a full disk
-        with suppress(OSError):
-            path.with_suffix(".partial").unlink(missing_ok=True)
+    except OSError as error:
         raise _not_written(path, error, checkpoints(path.parent / "checkpoints")) from error
 
 
@@ -125,6 +113,29 @@ def remove_old(folder: Path, keep: int) -> None:
     """Removes all but the last `keep` numbered checkpoints."""
     for path in checkpoints(folder)[:-keep]:
         path.unlink(missing_ok=True)
+
+
+def leave_branch(folder: Path, position: Position) -> Position:
+    """Takes out the numbered checkpoints of later steps than the one that a run goes on from: it will make others.
+
+    The best one stays until there is another, after the next validation unless the position knows of the one that is there.
+
+    Args:
+        folder: where the run keeps its checkpoints.
+        position: where it goes on.
+
+    Returns:
+        The position, without a best score if the folder does not hold what earned it.
+    """
+    here = checkpoint_path(folder, position.step)
+    for path in checkpoints(folder):
+        if path.name > here.name:
+            path.unlink(missing_ok=True)
+    try:
+        known = read_checkpoint(folder / BEST).get("best_db") == position.best_db
+    except TrainingError:
+        known = False
+    return position if known else position._replace(best_db=-math.inf)
 
 
 def find_checkpoint(resume: Resume, folder: Path, on_warning: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
@@ -164,12 +175,28 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if missing := {"config", "model", "average", "optimizer", "state", "step"} - content.keys():
             raise ValueError(f"it has no {', '.join(sorted(missing))}")
+        if "model" not in content["config"]:
+            raise ValueError("its config has no model")
     except FileNotFoundError:
         raise TrainingError(f"there is no checkpoint {path}; check the name, or pass --resume auto") from None
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise TrainingError(f"{path} is damaged or no checkpoint of rmfd ({reason})") from error
     return content
+
+
+def architecture(path: Path, content: Mapping[str, Any]) -> ModelConfig:
+    """The hyper-parameters of the network that a checkpoint holds.
+
+    Raises:
+        TrainingError: this version does not know such a network.
+    """
+    try:
+        return ModelConfig(**content["config"]["model"])
+    except (TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{path} holds a network that this version does not know ({error}); begin anew with --init"
+        ) from error
 
 
 def check_fits(path: Path, content: Mapping[str, Any], model: Rmfd, options: TrainOptions) -> None:

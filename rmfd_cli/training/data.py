@@ -13,15 +13,15 @@ from torch import Tensor
 from rmfd_cli import physics
 from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.rain.camera import photograph
-from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Camera, Coder
+from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Coder
 from rmfd_cli.rain.render import render
 from rmfd_cli.rain.styles import sample_camera
 from rmfd_cli.rain.weather import sample_weather
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.video.codec import recompress
 
-GRAIN_KEPT = 0.5
-"""How much of the camera's grain the truth of a rainy clip has; dry clips keep all of it."""
+FREEZES = 0.04
+"""Share of the clips where the camera has dropped a frame and shows the one before it twice."""
 
 
 class Batch(NamedTuple):
@@ -68,8 +68,6 @@ def draw_clip(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop
     pace = 2 if rng.random() < 0.25 else 1
     start = int(rng.integers(max(1, len(clip) - (frames - 1) * pace)))
     index = np.minimum(start + pace * np.arange(frames), len(clip) - 1)
-    if rng.random() < 0.04:  # a dropped frame, shown twice
-        index[frames // 2] = index[frames // 2 - 1]
     height, width = clip.shape[1:3]
     source_px = int(min(crop_px * np.exp(rng.uniform(np.log(0.7), np.log(2.2))), height, width))
     top, left = int(rng.integers(height - source_px + 1)), int(rng.integers(width - source_px + 1))
@@ -144,7 +142,7 @@ def draw_clean(clips: Sequence[Clip], seed: int, number: int, *, size: int, fram
         clean, camera = draw_clip(clips, rng, frames, crop_px), sample_camera(rng)
         generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
         grainy = torch.stack([photograph(camera, frame, frame, generator)[1] for frame in clean])
-        drawn.append(torch.lerp(_without_grain(clean, camera), grainy, GRAIN_KEPT))
+        drawn.append(grainy[_shown(frames, rng)])
     return torch.stack(drawn)
 
 
@@ -158,21 +156,21 @@ def rain_on(clean: Tensor, rng: np.random.Generator) -> Batch:
         clean, _, _ = render(clean, dataclasses.replace(weather, camera=PERFECT_CAMERA, veil=haze), generator)
         weather = dataclasses.replace(weather, veil=CLEAR)
     rainy, target, layers = render(clean, weather, generator)
-    if weather.rains:
-        # Fine distant rain looks like grain, so that a network that has to keep all of the grain keeps that rain, too.
-        target = torch.lerp(_without_grain(clean, weather.camera), target, GRAIN_KEPT)
     if weather.camera.coder is not None:
         rainy = _coded(rainy, weather.camera.coder)
-    hazy = physics.add_veil(target, layers.transmission, layers.airlight, layers.flow)
+    shown = _shown(len(clean), rng)
+    rainy, target, transmission, flow = (x[shown] for x in (rainy, target, layers.transmission, layers.flow))
+    hazy = physics.add_veil(target, transmission, layers.airlight, flow)
     to_previous, to_following = clip_flows(rainy)
-    return Batch(rainy, target, hazy, layers.transmission, layers.airlight, layers.flow, to_previous, to_following)
+    return Batch(rainy, target, hazy, transmission, layers.airlight, flow, to_previous, to_following)
 
 
-def _without_grain(clean: Tensor, camera: Camera) -> Tensor:
-    """What a camera without noise and compression makes of a clip `[T, 3, H, W]`."""
-    still = dataclasses.replace(camera, read_noise=0.0, shot_noise=0.0, jpeg_quality=100)
-    unused = torch.Generator(clean.device)
-    return torch.stack([photograph(still, frame, frame, unused)[1] for frame in clean])
+def _shown(frames: int, rng: np.random.Generator) -> Tensor:
+    """Which frames a clip shows, `[T]`: each once, or now and then one twice and the next not at all."""
+    shown = torch.arange(frames)
+    if rng.random() < FREEZES:
+        shown[frames // 2] = shown[frames // 2 - 1]
+    return shown
 
 
 def _coded(rainy: Tensor, coder: Coder) -> Tensor:

@@ -82,7 +82,7 @@ def update(
         free of gradients.
 
     Raises:
-        FloatingPointError: the loss or its gradient is not finite; no parameter was changed.
+        FloatingPointError: the loss, its gradient or the adversary's loss is not finite; no parameter was changed.
     """
     batch, adversary = lesson.batch, learner.adversary
     kind = batch.rainy.device.type
@@ -95,13 +95,13 @@ def update(
     learner.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(total)
     norm = nn.utils.clip_grad_norm_(learner.model.parameters(), options.gradient_norm)
-    if not math.isfinite(float(norm)):
+    if not (math.isfinite(float(norm)) and math.isfinite(float(total.detach()))):
         raise FloatingPointError("the loss or its gradient is not a number")
-    learner.optimizer.step()
     values = {name: float(value.detach()) for name, value in terms.items()}
     if adversary is not None and lesson.clean is not None:
         clean = lesson.clean[:, frames.start : frames.stop]
         values[JUDGE] = judge_better(adversary, clean, estimates.image.float())
+    learner.optimizer.step()
     return values, None if state is None else State(*(x.detach() for x in state))
 
 

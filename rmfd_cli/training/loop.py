@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from rmfd_cli.training.checkpoints import (
     BEST,
     Position,
     Resume,
+    architecture,
     check_fits,
     checkpoint_path,
     checkpoints,
     export_average,
     find_checkpoint,
+    leave_branch,
     remove_old,
     restore,
     save_checkpoint,
@@ -32,12 +34,12 @@ from rmfd_cli.training.log import Record, no_log, open_log
 from rmfd_cli.training.losses import LossWeights
 from rmfd_cli.training.paired import load_pairs
 from rmfd_cli.training.parallel import Ranks, joined_ranks, only_on_lead
-from rmfd_cli.training.schedule import average_decay, learning_rate, place
+from rmfd_cli.training.schedule import average_decay, learning_rate, place, update_frames
 from rmfd_cli.training.validation import Validation, held_out_batches, validate
 
 WEIGHTS = "rmfd.safetensors"
-HELD_OUT_FRAMES = 12
-"""Frames of a validation clip that are read."""
+HELD_OUT_FRAMES = 16
+"""Frames of a validation clip that are read: enough for those that are scored at twice the pace."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def train(
     resume: Resume | None = None,
     init: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    in_haste: Callable[[], bool] = lambda: False,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_warning: Callable[[str], None] = lambda text: None,
 ) -> Trained:
@@ -84,12 +87,14 @@ def train(
 
     Args:
         options: what to do; kept in every checkpoint.
-        config: the architecture; None for the small one.
+        config: the architecture; None for that of the checkpoint, or else the small one.
         weights: of the terms of the loss; None for the defaults.
         resume: a checkpoint of an earlier run to go on from, or `auto` for the newest good one in `out`, if any; the
             batches, the schedule and the optimiser continue as if the run had never stopped.
-        init: weights to begin with instead of random ones; their architecture takes the place of `config`.
-        should_stop: asked after each step; the run then saves and ends.
+        init: weights to begin with instead of random ones; their architecture takes the place of `config`. Not read where
+            there is a checkpoint to go on from.
+        should_stop: asked after each step; the run then validates, saves and ends.
+        in_haste: asked when it stops before the last step: whether to leave out that validation.
         on_step: called after each step.
         on_warning: told what is left out or passed over, in a line each.
 
@@ -97,6 +102,7 @@ def train(
         How the run ended. A rank that does not lead tells the same, but wrote nothing.
 
     Raises:
+        UsageError: stage 2 has nothing to begin with, or the processes cannot share a batch.
         TrainingError: no clips, a checkpoint that does not fit, or a loss that is not a number.
         OutputError: `out` cannot be written.
         MachineError: the device, a compiler or a package is missing.
@@ -107,15 +113,24 @@ def train(
     with joined_ranks(device) as ranks, _step_fits(options):
         warn = only_on_lead(ranks, on_warning)
         out, folder = _make_folders(options, ranks)
-        learner = make_learner(options, config, init, ranks, device)
         found = None if resume is None else find_checkpoint(resume, folder, warn)
-        position = Position(0, ranks=ranks.of) if found is None else _go_on(*found, learner, options, ranks, device)
+        if found is not None and (config is None or init is not None):
+            config, init = architecture(*found), None
+        if found is None and init is None and options.stage == 2:
+            raise UsageError(
+                f"stage 2 begins with the weights of stage 1, and {folder} has no checkpoint to go on from; "
+                "give --init runs/stage1/rmfd.safetensors"
+            )
+        learner = make_learner(options, config, init, ranks, device)
+        position = Position(0, ranks=ranks.of) if found is None else continue_from(*found, learner, options, ranks, device)
         draw = Draw(_sources(options, warn), options, ranks)
         held_out = held_out_batches(load_clips(Path(options.validation), HELD_OUT_FRAMES, warn), options) if ranks.leads else []
         settings = {**asdict(options), "model": asdict(learner.model.config), "weights": asdict(weights)}
 
         first, began = position.step, time.perf_counter()
         stopping, validation = False, None
+        if found is not None and ranks.leads:
+            position = leave_branch(folder, position)
         with open_log(out, first, options.tensorboard) if ranks.leads else no_log() as write:
             for step, lesson in steps(draw, first, device):
                 step_began = time.perf_counter()
@@ -124,18 +139,20 @@ def train(
                 stopping = terms.pop("stop") > 0
                 position = position._replace(step=step + 1, state=state)
                 validating, saving = (_due(options, step + 1, every) for every in (options.validate_every, options.save_every))
-                scores = validate(learner.average, held_out, device) if validating and ranks.leads else None
+                scoring = ranks.leads and (validating or (stopping and not in_haste()))
+                scores = validate(learner.average, held_out, device) if scoring else None
                 best = scores is not None and scores.mean.restored.psnr_db > position.best_db
                 if scores is not None:
                     validation, position = scores, position.with_score(scores.mean.restored.psnr_db)
                 if validating or saving or stopping:
                     whole = position._replace(state=ranks.gather(state))
-                    if ranks.leads and (saving or stopping):
-                        save_checkpoint(checkpoint_path(folder, step + 1), settings, learner.parts(), whole)
-                        remove_old(folder, options.keep)
+                    # The best first: what goes on from the numbered one takes it that its score has been kept.
                     if best:
                         save_checkpoint(folder / BEST, settings, learner.parts(), whole)
                         export_average(learner.average, out / "best.safetensors")
+                    if ranks.leads and (saving or stopping):
+                        save_checkpoint(checkpoint_path(folder, step + 1), settings, learner.parts(), whole)
+                        remove_old(folder, options.keep)
                 loss, now = sum(value for name, value in terms.items() if name != JUDGE), time.perf_counter()
                 write(Record(step + 1, loss, terms, now - step_began, learning_rate(options, step), scores))
                 on_step(Progress(step + 1, options.steps, first, loss, now - step_began, now - began, scores))
@@ -164,14 +181,19 @@ def _learn(
     return terms, state
 
 
-def _go_on(
+def continue_from(
     path: Path, content: dict[str, Any], learner: Learner, options: TrainOptions, ranks: Ranks, device: torch.device
 ) -> Position:
-    """Takes a checkpoint back; on another number of ranks, whose clips are others, the state begins anew."""
+    """Takes a checkpoint back; the state begins anew where the clips are others.
+
+    That is on another number of ranks, and where other `steps` change how long the clips are by now.
+    """
     check_fits(path, content, learner.model, options)
     position = restore(path, content, learner.parts(), device)
-    state = ranks.share(position.state) if position.ranks == ranks.of else None
-    return position._replace(state=state, ranks=ranks.of)
+    batch = place(options, position.step).batch
+    before = replace(options, steps=content["config"].get("steps", options.steps))
+    same = position.ranks == ranks.of and update_frames(before, batch) == update_frames(options, batch)
+    return position._replace(state=ranks.share(position.state) if same else None, ranks=ranks.of)
 
 
 def _make_folders(options: TrainOptions, ranks: Ranks) -> tuple[Path, Path]:

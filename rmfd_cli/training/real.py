@@ -47,16 +47,19 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         The clip with the median of five registered frames where rain covers it, `[T, 3, H, W]`, and where that can be trusted,
-        `[T, 1, H, W]`, 0 or 1: neighbours agree, and the frame is as they are or brighter. The ends of the clip are not.
+        `[T, 1, H, W]`, 0 or 1: neighbours agree, and the frame is as they are or brighter. The ends of the clip are not, nor is
+        what lies outside the picture in a neighbour.
     """
     frames, _, height, width = rainy.shape
     lumas = [luma_for_flow(frame) for frame in rainy.permute(0, 2, 3, 1).cpu().numpy()]
     truth, trust = rainy.clone(), torch.zeros_like(rainy[:, :1])
     for t in range(RADIUS, frames - RADIUS):
-        around = [rainy[t]]
+        around, inside = [rainy[t]], torch.ones_like(trust[t], dtype=torch.bool)
         for k in (k for k in range(-RADIUS, RADIUS + 1) if k):
             flow = torch.from_numpy(enlarge_flow(estimate_flow(lumas[t], lumas[t + k]), (height, width))).to(rainy.device)
-            around.append(warp(rainy[None, t + k], sampling_grid(flow[None]))[0])
+            grid = sampling_grid(flow[None])
+            around.append(warp(rainy[None, t + k], grid)[0])
+            inside &= (grid.abs() <= 1).all(-1)  # beyond, the border is repeated, and agrees with itself
         registered = torch.stack(around)
         median = registered.median(0).values
         ordered = _luma(registered).sort(0).values
@@ -64,7 +67,7 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
         covered = ((excess - NOISE) / NOISE).clamp(0, 1)
         truth[t] = torch.lerp(rainy[t], median, covered)
         agree = ordered[RADIUS + 1] - ordered[RADIUS - 1] < AGREEMENT
-        trust[t] = (agree & (excess > -NOISE)).float()
+        trust[t] = (agree & inside & (excess > -NOISE)).float()
     return truth, trust
 
 

@@ -23,6 +23,14 @@ def test_exported_weights_come_back_with_their_architecture(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_weights_that_cannot_get_their_name_leave_nothing_behind(tmp_path):
+    (tmp_path / "w.safetensors").mkdir()
+    (tmp_path / "w.safetensors" / "in the way").touch()
+    with pytest.raises(OSError, match=r"w.safetensors"):
+        export_weights(Rmfd(TINY), tmp_path / "w.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
 def test_missing_truncated_and_foreign_files_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="there are no weights"):
         load_model(tmp_path / "none.safetensors")

@@ -1,5 +1,6 @@
 """The discriminator that looks at three frames at once."""
 
+import pytest
 import torch
 
 from rmfd_cli.training.adversary import deception, judge_better, make_adversary, triples
@@ -26,6 +27,11 @@ def test_frames_are_taken_in_threes_that_overlap_by_one():
     assert seen[2, ::3, 0, 0].tolist() == [2, 3, 4]
 
 
+def test_no_frame_is_left_out_of_an_even_number():
+    clip = torch.arange(6.0).view(1, 6, 1, 1, 1).expand(1, 6, 3, 8, 8)
+    assert [three[::3, 0, 0].tolist() for three in triples(clip)] == [[0, 1, 2], [2, 3, 4], [3, 4, 5]]
+
+
 def test_it_learns_to_tell_streaks_from_clean_video():
     torch.manual_seed(1)
     adversary = make_adversary(Ranks(), DEVICE)
@@ -44,6 +50,14 @@ def test_deceiving_it_moves_the_pictures_and_not_the_judge():
     assert restored.grad is not None
     assert restored.grad.abs().max() > 0
     assert all(parameter.grad is None and parameter.requires_grad for parameter in judge.parameters())
+
+
+def test_a_score_that_is_not_a_number_changes_nothing():
+    adversary = make_adversary(Ranks(), DEVICE)
+    before = [parameter.detach().clone() for parameter in adversary.judge.parameters()]
+    with pytest.raises(FloatingPointError, match="discriminator"):
+        judge_better(adversary, clips(False, 4), clips(True, 5) * float("nan"))
+    assert all(torch.equal(x, y) for x, y in zip(before, adversary.judge.parameters(), strict=True))
 
 
 def test_judging_better_leaves_the_network_alone():

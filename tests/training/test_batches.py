@@ -1,12 +1,14 @@
 """Batches are numbered values: whoever draws them, they are the same; pairs from disk are batches too."""
 
+import resource
 import shutil
+import tempfile
 
 import numpy as np
 import pytest
 import torch
 
-from rmfd_cli.errors import TrainingError
+from rmfd_cli.errors import MachineError, TrainingError
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.training.batches import Draw, Sources, steps
 from rmfd_cli.training.clips import load_clips
@@ -67,6 +69,39 @@ def test_processes_draw_what_a_thread_draws(folder, tmp_path, pairs):
     for (step, one), (same, other) in zip(by_thread, by_processes, strict=True):
         assert step == same
         assert all(torch.equal(a, b) for a, b in zip(one.batch, other.batch, strict=True))
+
+
+def test_clips_that_serve_twice_are_stored_once(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    clips = load_clips(folder)
+    wanted = options(folder, tmp_path, steps=1, clip_frames=3, stage=2, workers=1)
+    ahead = steps(Draw(Sources(clips, real_clean=clips), wanted, Ranks()), 0, CPU)
+    _, lesson = next(ahead)
+    assert lesson.clean is not None
+    assert len(list(tmp_path.glob("rmfd-clips-*/*.npy"))) == len(clips)
+    ahead.close()
+    assert not list(tmp_path.glob("rmfd-clips-*"))
+
+
+def test_no_room_for_the_workers_clips_is_a_clear_error(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    draw = Draw(Sources(load_clips(folder)), options(folder, tmp_path, workers=1), Ranks())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # files end there, as on a disk that is full
+    try:
+        with pytest.raises(MachineError, match=r"the clips cannot be stored for --workers .* TMPDIR"):
+            list(steps(draw, 0, CPU))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_goes_wrong_in_a_worker_is_told_in_its_own_words(folder, tmp_path):
+    grey = load_clips(folder)[0][..., 0]  # no colours: whatever comes first will choke on it
+    draw = Draw(Sources([grey]), options(folder, tmp_path, workers=1), Ranks())
+    with pytest.raises(TrainingError, match=r"a batch could not be drawn \(.*Error") as caught:
+        list(steps(draw, 0, CPU))
+    assert "/dev/shm" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_ranks_draw_different_shares_of_the_batch(folder, tmp_path):
@@ -132,7 +167,7 @@ def test_a_pair_is_cut_at_the_same_place_and_teaches_no_layers(pairs):
 def test_pairs_and_rain_are_mixed_by_share(folder, tmp_path, pairs):
     def simulated(share: float, data: bool = True) -> float:
         sources = Sources(load_clips(folder) if data else [], pairs)
-        draw = Draw(sources, options(folder, tmp_path, batch_size=4, clip_frames=1, paired_share=share), Ranks())
+        draw = Draw(sources, options(folder, tmp_path, batch_size=4, clip_frames=2, paired_share=share), Ranks())
         return float(torch.cat([draw[n].batch.veil_known.flatten() for n in range(8)]).mean())
 
     assert simulated(0) == 1
@@ -145,6 +180,40 @@ def test_without_pairs_a_batch_is_what_it_was(folder, tmp_path):
     clips = load_clips(folder)
     batch = Draw(Sources(clips, []), options(folder, tmp_path), Ranks())[3].batch
     assert torch.equal(batch.rainy, draw_batch(clips, 1, 3, size=2, frames=6, crop_px=32).rainy)
+
+
+def test_stage_2_sees_other_clips_than_stage_1(folder, tmp_path):
+    sources = Sources(load_clips(folder))
+    one, two = (Draw(sources, options(folder, tmp_path, stage=stage), Ranks())[3].batch for stage in (1, 2))
+    assert not torch.equal(one.clean, two.clean)
+
+
+def test_real_rain_has_its_share_and_leaves_something_to_the_simulator(folder, tmp_path):
+    clips = load_clips(folder)
+
+    def real(share: float, size: int) -> list[int]:
+        wanted = options(folder, tmp_path, stage=2, batch_size=size, updates_per_clip=1, real_share=share)
+        draw = Draw(Sources(clips, real_rain=clips), wanted, Ranks())
+        return [int((draw[n].batch.clean_known == 0).sum()) for n in range(12)]
+
+    assert real(0, 2) == [0] * 12
+    assert real(1, 2) == [2] * 12
+    assert set(real(0.9, 2)) == {1}
+    assert set(real(0.25, 2)) == {0, 1}
+    assert set(real(0.5, 1)) == {0, 1}
+
+
+def test_a_batch_without_real_rain_has_every_term(folder, tmp_path):
+    clips = load_clips(folder)
+    model = Rmfd(TINY)
+    names = []
+    for share in (0.0, 1.0):
+        wanted = options(folder, tmp_path, stage=2, updates_per_clip=1, real_share=share)
+        batch = Draw(Sources(clips, real_rain=clips), wanted, Ranks())[0].batch
+        terms = losses(run_clip(model.step, batch, range(3), None)[0], batch, LossWeights())
+        assert all(torch.isfinite(value) for value in terms.values())
+        names.append(list(terms))
+    assert names[0] == names[1]
 
 
 def test_clips_grow_in_three_stages(folder, tmp_path):

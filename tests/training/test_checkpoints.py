@@ -10,9 +10,11 @@ import torch
 from rmfd_cli.errors import OutputError, TrainingError
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.training.checkpoints import BEST, checkpoint_path, checkpoints, read_checkpoint
-from rmfd_cli.training.loop import train
+from rmfd_cli.training.learner import make_learner
+from rmfd_cli.training.loop import continue_from, train
+from rmfd_cli.training.parallel import Ranks
 from tests import media
-from tests.training.runs import TINY, options
+from tests.training.runs import CPU, TINY, options
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +73,59 @@ def test_a_run_that_was_asked_to_stop_goes_on_likewise(folder, whole, tmp_path):
 
 
 def test_growing_clips_resume_exactly_too(folder, tmp_path):
-    growing = {"clip_frames_start": 1, "clip_frames": 3}
+    growing = {"clip_frames_start": 2, "clip_frames": 4}
     one = train(options(folder, tmp_path / "one", **growing), TINY)
     with pytest.raises(KilledError):
         train(options(folder, tmp_path / "two", **growing), TINY, on_step=kill_after(4))
     two = train(options(folder, tmp_path / "two", **growing), TINY, resume="auto")
     assert_equal(one.weights, two.weights)
+
+
+def test_the_state_begins_anew_where_other_steps_make_other_clips(folder, tmp_path):
+    """After 3 of 6 updates, a growing run is at clips of 3 frames, the same run of 24 at those of 2."""
+    growing = {"clip_frames_start": 2, "clip_frames": 4}
+    seen = []
+    train(options(folder, tmp_path, **growing), TINY, on_step=seen.append, should_stop=lambda: len(seen) == 2)
+    halfway = checkpoint_path(tmp_path / "checkpoints", 3)
+    for steps, kept in ((6, True), (24, False)):
+        wanted = options(folder, tmp_path, **growing, steps=steps)
+        learner = make_learner(wanted, TINY, None, Ranks(), CPU)
+        position = continue_from(halfway, read_checkpoint(halfway), learner, wanted, Ranks(), CPU)
+        assert (position.state is not None) == kept
+
+
+def test_going_on_from_an_earlier_checkpoint_leaves_the_later_ones_behind(folder, whole, tmp_path):
+    train(options(folder, tmp_path, save_every=1, keep=6), TINY)
+    kept = tmp_path / "checkpoints"
+    shorter = options(folder, tmp_path, save_every=1, keep=2, validate_every=100)
+    train(shorter, TINY, resume=checkpoint_path(kept, 2), should_stop=lambda: True)
+    assert [path.name for path in checkpoints(kept)] == ["step-00000002.pt", "step-00000003.pt"]
+    train(options(folder, tmp_path), TINY, resume="auto")
+    assert_equal(whole / "rmfd.safetensors", tmp_path / "rmfd.safetensors")
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_best_of_a_branch_that_was_left_gives_way_to_the_next(folder, tmp_path):
+    train(options(folder, tmp_path, save_every=2), TINY)
+    best = tmp_path / "checkpoints" / BEST
+    content = read_checkpoint(best)
+    torch.save({**content, "best_db": 99.0}, best)
+    train(options(folder, tmp_path, save_every=2), TINY, resume=checkpoint_path(tmp_path / "checkpoints", 4))
+    assert read_checkpoint(best)["best_db"] == pytest.approx(content["best_db"])
+
+
+def test_the_best_is_written_before_a_checkpoint_that_knows_its_score(folder, tmp_path):
+    (tmp_path / "best.safetensors").mkdir()
+    (tmp_path / "best.safetensors" / "in the way").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        train(options(folder, tmp_path), TINY)
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["step-00000003.pt"]
+
+
+def test_weights_to_begin_with_are_not_read_where_a_run_goes_on(folder, tmp_path):
+    train(options(folder, tmp_path, steps=3), TINY)
+    train(options(folder, tmp_path), resume="auto", init=tmp_path / "gone.safetensors")
+    assert load_model(tmp_path / "rmfd.safetensors").config == TINY
 
 
 def test_auto_begins_anew_where_there_is_nothing(folder, whole, tmp_path):
@@ -142,6 +191,14 @@ def test_a_checkpoint_of_another_architecture_is_refused(folder, whole, tmp_path
 def test_a_checkpoint_of_other_options_is_refused(folder, whole, tmp_path):
     with pytest.raises(TrainingError, match=r"other options \(crop_px 32 there, 48 here\)"):
         train(options(folder, tmp_path, crop_px=48), TINY, resume=checkpoint_path(whole / "checkpoints", 6))
+
+
+def test_a_checkpoint_that_does_not_say_what_it_holds_is_refused(folder, whole, tmp_path):
+    content = read_checkpoint(checkpoint_path(whole / "checkpoints", 6))
+    del content["config"]["model"]
+    torch.save(content, tmp_path / "old.pt")
+    with pytest.raises(TrainingError, match=r"old.pt is damaged or no checkpoint of rmfd \(its config has no model"):
+        train(options(folder, tmp_path), TINY, resume=tmp_path / "old.pt")
 
 
 def test_something_else_is_no_checkpoint(folder, tmp_path):

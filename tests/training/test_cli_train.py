@@ -9,12 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from rmfd_cli.cli import app
 from rmfd_cli.cli.stopping import parse_duration
+from rmfd_cli.cli.train import _device
 from rmfd_cli.errors import UsageError
 from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.training.checkpoints import read_checkpoint
 from tests import media
 
 
@@ -74,8 +78,13 @@ def test_an_earlier_run_is_not_overwritten(folder, tmp_path):
     [
         (("--resume", "nowhere.pt"), 1, "there is no checkpoint nowhere.pt"),
         (("--steps", 0), 2, "--steps is 0"),
-        (("--frames", 0), 2, "--frames is 0"),
+        (("--frames", 1), 2, "--frames is 1"),
         (("--keep", 0), 2, "--keep is 0"),
+        (("--seed", -1), 2, "--seed is -1"),
+        (("--learning-rate", "inf"), 2, "--learning-rate is inf"),
+        (("--weight", "adversay=0"), 2, "no term 'adversay'; the nearest"),
+        (("--weight", "adversary"), 2, "write adversary=NUMBER"),
+        (("--weight", "adversary=-1"), 2, "write adversary=NUMBER"),
         (("--crop", 8), 2, "--crop is 8"),
         (("--workers", -1), 2, "--workers is -1"),
         (("--paired-share", 2), 2, "--paired-share is 2"),
@@ -107,13 +116,35 @@ def test_nothing_to_train_on_is_one_line(folder, tmp_path):
 def test_a_file_gives_options_and_the_command_line_wins(folder, tmp_path):
     (tmp_path / "run.toml").write_text(
         f'data = "{folder}"\nvalidation = "{folder}"\nout = "{tmp_path / "a"}"\nsteps = 3\nbatch-size = 1\nframes = 2\n'
-        'updates_per_clip = 1\ncrop = 32\ndevice = "cpu"\nquiet = true\nlearning-rate = 1e-4\n'
+        'updates_per_clip = 1\ncrop = 32\ndevice = "cpu"\nquiet = true\nlearning-rate = 1e-4\ncompile = false\n'
+        "[weight]\nflow = 0\nhazy = 0.25\n"
     )
     done = run("--config", tmp_path / "run.toml", "--steps", 1, "--out", tmp_path / "b")
     assert done.exit_code == 0, done.stderr
     assert done.stderr == ""
     assert last_step(tmp_path / "b") == 1
     assert not (tmp_path / "a").exists()
+    saved = read_checkpoint(tmp_path / "b" / "checkpoints" / "step-00000001.pt")["config"]["weights"]
+    assert (saved["flow"], saved["hazy"], saved["image"]) == (0, 0.25, 1)
+
+
+def test_every_option_can_be_given_in_a_file(tmp_path):
+    command = get_command(app).commands["train"]
+    flags = [flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")]
+    assert "--compile" in flags
+    for flag in flags:
+        if flag != "--config":
+            (tmp_path / "run.toml").write_text(f"{flag[2:]} = {{}}\n")  # no value for anything, so that none is run with
+            done = run("--config", tmp_path / "run.toml")
+            assert done.exit_code == 2
+            assert "there is no option" not in done.stderr, flag
+
+
+def test_each_process_of_torchrun_takes_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert _device("auto") == "cuda:3"
+    assert _device("cpu") == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -149,6 +180,8 @@ def test_a_time_limit_saves_and_says_how_to_go_on(folder, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert "time is up after step 1 of 1000, saved; the same command with --resume auto goes on" in done.stderr
     assert load_model(tmp_path / "rmfd.safetensors")
+    assert done.stdout.splitlines()[-1].startswith("mean\t")
+    assert (tmp_path / "best.safetensors").is_file()
     again = run(*quick(folder, tmp_path), "--steps", 1000, "--time-limit", "0.01s", "--resume", "auto")
     assert "after step 2 of 1000" in again.stderr
 
@@ -164,6 +197,8 @@ def test_a_signal_saves_and_tells(folder, tmp_path, number, code):
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert "rmfd: stopped after step" in said
+    assert "weights: " in said
+    assert json.loads(log.read_text().splitlines()[-1])["validation"] is None
     assert "Traceback" not in said
     saved = tmp_path / "checkpoints" / f"step-{last_step(tmp_path):08d}.pt"
     assert saved.is_file()

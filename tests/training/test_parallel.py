@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,21 @@ from rmfd_cli.training import loop
 from tests.training.runs import TINY, options
 
 folder, out = map(Path, sys.argv[1:3])
+rank, *ports = sys.argv[3:]
 kept = []
 make = loop.make_learner
 loop.make_learner = lambda *arguments: kept.append(make(*arguments)) or kept[-1]
-done = loop.train(options(folder, out / "run", steps=3, batch_size=2), TINY, resume="auto")
-os.environ["MASTER_PORT"] = sys.argv[4]
-done = loop.train(options(folder, out / "run", steps=4, batch_size=2), TINY, resume="auto")
-torch.save(kept[-1].model.state_dict(), out / f"rank{sys.argv[3]}.pt")
+for steps, port in ((3, ports[0]), (4, ports[1])):
+    os.environ["MASTER_PORT"] = port
+    done = loop.train(options(folder, out / "run", steps=steps, batch_size=2), TINY, resume="auto")
+torch.save(kept[-1].model.state_dict(), out / f"rank{rank}.pt")
 assert done.finished and done.step == 4
 print("last validation:", done.validation)
+
+os.environ["MASTER_PORT"] = ports[2]
+refined = options(folder, out / "refined", stage=2, real_rain=str(folder), real_share=0.5, steps=2, batch_size=2)
+loop.train(refined, init=out / "run" / "rmfd.safetensors")
+torch.save(kept[-1].adversary.judge.state_dict(), out / f"judge{rank}.pt")
 """
 
 
@@ -38,14 +45,15 @@ def run(tmp_path_factory):
     """Where two processes have trained, resumed in the middle of a clip, and left what they hold."""
     clean, out = tmp_path_factory.mktemp("clean"), tmp_path_factory.mktemp("out")
     media.cfr(clean / "one.mp4", frames=8)
-    with socket.socket() as free, socket.socket() as other:
-        for one in (free, other):
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for one in free:
             one.bind(("127.0.0.1", 0))
-        port, next_port = (one.getsockname()[1] for one in (free, other))
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+        ports = [str(one.getsockname()[1]) for one in free]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(clean), str(out), str(rank), str(next_port)],
+            [sys.executable, "-c", SCRIPT, str(clean), str(out), str(rank), *ports],
             env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=Path(__file__).parents[2],
             stdout=subprocess.PIPE,
@@ -65,6 +73,14 @@ def test_all_processes_hold_the_same_parameters(run):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
     saved = read_checkpoint(out / "run" / "checkpoints" / "step-00000004.pt")
     assert all(torch.equal(value, one[name]) for name, value in saved["model"].items())
+
+
+def test_all_processes_hold_the_same_judge(run):
+    out, _ = run
+    one, other = (torch.load(out / f"judge{rank}.pt", weights_only=True) for rank in range(2))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    saved = read_checkpoint(out / "refined" / "checkpoints" / "step-00000002.pt")
+    assert all(torch.equal(value, one[name]) for name, value in saved["judge"].items())
 
 
 def test_the_first_alone_validates_and_writes(run):

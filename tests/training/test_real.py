@@ -55,6 +55,17 @@ def test_what_comes_to_stay_is_no_rain():
     assert kept[..., 20:40, 30:33].amax() < NOISE
 
 
+def test_what_a_neighbour_does_not_show_is_not_trusted():
+    """A scene that moves by five pixels a frame: what has just come in, two frames ago was outside."""
+    wide = torch.nn.functional.interpolate(scene()[None], (SIZE, 2 * SIZE), mode="bicubic")[0].clamp(0, 1)
+    clip = torch.stack([wide[:, :, 5 * t : 5 * t + SIZE] for t in range(FRAMES)])
+    _, trust = covered_truth(clip)
+    inner = slice(RADIUS, FRAMES - RADIUS)
+    assert trust[inner, :, 8:-8, -8:].mean() < 0.1
+    assert trust[inner, :, 8:-8, :8].mean() < 0.1
+    assert trust[inner, :, 8:-8, 16:-16].mean() > 0.9
+
+
 def test_darkness_that_passes_is_not_trusted():
     clip = scene().repeat(FRAMES, 1, 1, 1)
     clip[4, :, 20:40, 20:40] -= 0.15
