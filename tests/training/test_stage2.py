@@ -95,6 +95,13 @@ TERMS = {
 }
 
 
+def test_the_estimate_of_the_veil_is_left_as_it_is(stage1, whole):
+    before, after = (dict(load_model(path).named_parameters()) for path in (stage1, whole / "rmfd.safetensors"))
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert not [name for name in changed if name.startswith("recovery.veil.")]
+    assert "recovery.rain.weight" in changed
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one(folder, whole, tmp_path):
     halfway = checkpoint_path(whole / "checkpoints", 3)
     train(stage2(folder, tmp_path, real_share=0.5), TINY, resume=halfway)

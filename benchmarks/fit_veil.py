@@ -1,0 +1,151 @@
+"""Fits the estimate of the veil alone, on large pieces of clips, and leaves the rest of the network as it is.
+
+    python benchmarks/fit_veil.py CLEAN_DIR --init WEIGHTS --out VEIL.safetensors [--clips 1500] [--updates 5000] \
+        [--margin 0.14] [--gain 1.9]
+
+A veil is judged by the frame as a whole, and the small pieces that `rmfd train` learns streaks on do not show it. Since nothing
+else changes, the network runs once over each clip, and what the estimate sees of three of its frames is kept: thousands of its
+updates cost no more than a hundred of the whole network's.
+
+The loss is the error of the unveiled picture in decibels, which all clips count alike in, and that of T, A and U themselves. In
+the end, veils thinner than `margin` are left alone, and what is beyond it is multiplied by `gain`: both were chosen on the
+validation clips (docs/decisions.md).
+"""
+
+import argparse
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rmfd_cli import physics
+from rmfd_cli.model.checkpoint import export_weights, load_model
+from rmfd_cli.model.network import Rmfd, Window
+from rmfd_cli.model.process import keep_freed_memory
+from rmfd_cli.model.veil import CELL_PX, VeilEstimate
+from rmfd_cli.training.clips import Clip, load_clips
+from rmfd_cli.training.data import draw_clip, rain_on
+
+PIECE_PX = 320
+FRAMES = 9
+KEPT_FRAMES = (0, 3, 7)
+"""Young and old states alike."""
+BATCH = 20
+LEARNING_RATE = 3e-3
+HIGHEST_DB = 50.0
+
+
+class Seen(NamedTuple):
+    """Frames as the estimate sees them, `[N, ...]`, and the truth, one pixel of each cell."""
+
+    features: Tensor
+    cells: Tensor
+    light: Tensor
+    hazy: Tensor
+    clean: Tensor
+    transmission: Tensor
+    airlight: Tensor
+    flow: Tensor
+
+
+def main() -> None:
+    """Collects, fits, writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clean_dir", type=Path)
+    parser.add_argument("--init", type=Path, required=True, help="weights of the whole network")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--clips", type=int, default=1500)
+    parser.add_argument("--updates", type=int, default=5000)
+    parser.add_argument("--margin", type=float, default=0.14)
+    parser.add_argument("--gain", type=float, default=1.9)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.manual_seed(arguments.seed)
+    model, clips = load_model(arguments.init), load_clips(arguments.clean_dir)
+    frames = [frame for k in range(arguments.clips) for frame in look(model, clips, np.random.default_rng([arguments.seed, k]))]
+    seen = Seen(*(torch.stack(column) for column in zip(*frames, strict=True)))
+    estimate = VeilEstimate(model.config.deep_width)
+    fit(estimate, seen, arguments.updates)
+    with torch.no_grad():
+        weight, bias = estimate.maps.weight, estimate.maps.bias
+        assert bias is not None
+        bias[0] = (bias[0] - arguments.margin) * arguments.gain
+        weight[0] *= arguments.gain
+    model.recovery.veil.load_state_dict(estimate.state_dict())
+    export_weights(model, arguments.out)
+
+
+@torch.inference_mode()
+def look(model: Rmfd, clips: list[Clip], rng: np.random.Generator) -> list[Seen]:
+    """Three frames of a clip with random rain, as the estimate of the veil sees them; without N, half precision."""
+    batch = rain_on(draw_clip(clips, rng, FRAMES, PIECE_PX), rng)
+    given: list[Tensor] = []
+    hook = model.recovery.veil.register_forward_pre_hook(lambda module, inputs: given.extend(x.clone() for x in inputs))
+    frames, state = [], None
+    for t in range(FRAMES - 1):
+        images = (batch.rainy[None, max(0, t - 1)], batch.rainy[None, t], batch.rainy[None, t + 1])
+        registered = model.register(Window(*images, batch.to_previous[None, t], batch.to_following[None, t]))
+        given.clear()
+        recovered, state = model.recover(registered, state)
+        if t in KEPT_FRAMES:
+            features, cells, light = (x[0].half() for x in given)
+            pixels = (_one_of_each_cell(x) for x in (recovered.hazy[0], batch.clean[t]))
+            transmission = F.avg_pool2d(batch.transmission[t], CELL_PX).half()
+            flow = _one_of_each_cell(batch.flow[t])
+            frames.append(Seen(features, cells, light, *pixels, transmission, batch.airlight[0].half(), flow))
+    hook.remove()
+    return frames
+
+
+def fit(estimate: VeilEstimate, seen: Seen, updates: int) -> None:
+    """Trains an estimate on what was seen; it ends as the moving average of its parameters."""
+    optimizer = torch.optim.AdamW(estimate.parameters(), betas=(0.9, 0.99), weight_decay=1e-2)
+    average = [p.detach().clone() for p in estimate.parameters()]
+    for update in range(updates):
+        share = update / updates
+        rate = min(1, (update + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * rate
+        chosen = torch.randint(len(seen.cells), (BATCH,))
+        total = loss(estimate, Seen(*(x[chosen].float() for x in seen)))
+        optimizer.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(estimate.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for kept, new in zip(average, estimate.parameters(), strict=True):
+                kept.lerp_(new, 1 - min(0.998, (1 + update) / (10 + update)))
+    with torch.no_grad():
+        for kept, new in zip(average, estimate.parameters(), strict=True):
+            new.copy_(kept)
+
+
+def loss(estimate: VeilEstimate, seen: Seen) -> Tensor:
+    """What is minimised; the light is shaken by a twentieth, so that few scenes cannot be learnt by heart."""
+    light = seen.light * (1 + 0.05 * torch.randn_like(seen.light))
+    veil, airlight = estimate(seen.features, seen.cells, light)
+    transmission, flow = veil[:, :1], veil[:, 1:]
+    unveiled = physics.remove_veil(seen.hazy, transmission, airlight, flow, 0.1).clamp(-0.2, 1.2)
+    error = (unveiled - seen.clean).square().mean((1, 2, 3))
+    thickness = (1 - seen.transmission).mean((1, 2, 3), keepdim=True)
+    return torch.stack(
+        [
+            0.5 * torch.log10(error + 10 ** (-HIGHEST_DB / 10)).mean(),
+            0.5 * (transmission - seen.transmission).square().mean(),
+            0.3 * ((airlight - seen.airlight).abs() * thickness).mean(),
+            (flow - seen.flow).abs().mean(),
+        ]
+    ).sum()
+
+
+def _one_of_each_cell(image: Tensor) -> Tensor:
+    return image[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX].half()
+
+
+if __name__ == "__main__":
+    main()
