@@ -2,7 +2,7 @@
 
     python benchmarks/drift.py CLEAN_DIR [--weights FILE] [--frames 3000]
 
-Each clip's upper left 320×240 pixels run forward and backward without a cut, so that the same hundred rainy frames come again
+Each clip's upper left 320×240 pixels run forward and backward without a cut, so that the same fifty rainy frames come again
 and again; light and heavy rain and a veil of another generator. RGB PSNR in dB.
 """
 
@@ -22,8 +22,10 @@ from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.streaming import restorer
 from rmfd_cli.types import Restore, Rgb
 
-TURN = 51
-"""Frames up to where a clip runs backward, so that a period is a hundred frames."""
+TURN = 26
+"""Frames up to where a clip runs backward, so that a period is fifty frames."""
+SCORED = 100
+"""Frames at either end of a run."""
 
 
 def main() -> None:
@@ -31,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clean_dir", type=Path)
     parser.add_argument("--weights", default="small", help="a shipped model's name or a safetensors file")
-    parser.add_argument("--frames", type=int, default=3000, help="frames per run, a multiple of a hundred")
+    parser.add_argument("--frames", type=int, default=3000, help="frames per run, a multiple of fifty")
     parser.add_argument("--clips", type=int, default=1, help="how many clips")
     arguments = parser.parse_args()
     keep_freed_memory()
@@ -44,7 +46,7 @@ def main() -> None:
         for name, style in other_rain.STYLES.items():
             rainy = np.round(other_rain.add_rain(clean, style, seed) * 255).astype(np.uint8)
             scores = list(score(clean, rainy, ours, arguments.frames))
-            first, last = (float(np.mean(part)) for part in (scores[: len(clean)], scores[-len(clean) :]))
+            first, last = (float(np.mean(part)) for part in (scores[:SCORED], scores[-SCORED:]))
             print(f"{path.stem:26s} {name:6s} {first:10.2f} {last:10.2f} {last - first:+8.3f}", flush=True)
 
 

@@ -79,7 +79,10 @@ def train(
     real_clean: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Stage 2: clean clips the discriminator looks at. [default: --data]")
     ] = None,
-    model: Annotated[Literal["small"], typer.Option(help="The network's size.")] = "small",
+    model: Annotated[
+        Literal["small", "large"] | None,
+        typer.Option(help="The network's size; large is for GPUs. [default: as --init or --resume have it, else small]"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Checkpoints, log and weights go here. [default: runs/stage1 or 2]")
     ] = None,
@@ -178,13 +181,20 @@ def train(
             )
         with stop_when_asked(deadline) as stop:
             beginning: Resume | None = None if resume is None else "auto" if resume == "auto" else Path(resume)
-            done = _run(options, weight or [], beginning, init, stop, quiet or not lead)
+            done = _run(options, model, weight or [], beginning, init, stop, quiet or not lead)
             _say_how_it_ended(done, options, stop, quiet or not lead)
 
 
 def _run(
-    options: TrainOptions, weights: list[str], resume: "Resume | None", init: Path | None, stop: Stop, quiet: bool
+    options: TrainOptions,
+    size: str | None,
+    weights: list[str],
+    resume: "Resume | None",
+    init: Path | None,
+    stop: Stop,
+    quiet: bool,
 ) -> "Trained":
+    from rmfd_cli.model.network import SIZES
     from rmfd_cli.model.process import keep_freed_memory
     from rmfd_cli.training.loop import train as run
 
@@ -198,6 +208,7 @@ def _run(
 
         return run(
             options,
+            None if size is None else SIZES[size],
             weights=_loss_weights(weights),
             resume=resume,
             init=init,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rmfd_cli.errors import UsageError
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.network import ModelConfig, Rmfd, State
 from rmfd_cli.options import TrainOptions
@@ -48,10 +49,13 @@ def make_learner(
     """A model at its beginning: random by the seed, or as `init` says. Stage 2 leaves the estimate of the veil as it is.
 
     Raises:
+        UsageError: `init` is of another architecture than `config`.
         MachineError: `options.compile` is set and this machine cannot compile.
         WeightsError: `init` holds no weights.
     """
     beginning = load_model(init) if init else None
+    if beginning and config and beginning.config != config:
+        raise UsageError(f"{init} holds a network of another size; leave --model out, or --init")
     torch.manual_seed(options.seed)
     model = Rmfd((beginning.config if beginning else config) or ModelConfig())
     if beginning:

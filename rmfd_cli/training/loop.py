@@ -91,8 +91,8 @@ def train(
         weights: of the terms of the loss; None for the defaults.
         resume: a checkpoint of an earlier run to go on from, or `auto` for the newest good one in `out`, if any; the
             batches, the schedule and the optimiser continue as if the run had never stopped.
-        init: weights to begin with instead of random ones; their architecture takes the place of `config`. Not read where
-            there is a checkpoint to go on from.
+        init: weights to begin with instead of random ones; `config`, if any, has to be theirs. Not read where there is a
+            checkpoint to go on from.
         should_stop: asked after each step; the run then validates, saves and ends.
         in_haste: asked when it stops before the last step: whether to leave out that validation.
         on_step: called after each step.
@@ -114,8 +114,8 @@ def train(
         warn = only_on_lead(ranks, on_warning)
         out, folder = _make_folders(options, ranks)
         found = None if resume is None else find_checkpoint(resume, folder, warn)
-        if found is not None and (config is None or init is not None):
-            config, init = architecture(*found), None
+        if found is not None:
+            config, init = config or architecture(*found), None
         if found is None and init is None and options.stage == 2:
             raise UsageError(
                 f"stage 2 begins with the weights of stage 1, and {folder} has no checkpoint to go on from; "

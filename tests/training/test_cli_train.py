@@ -18,6 +18,7 @@ from rmfd_cli.cli.stopping import parse_duration
 from rmfd_cli.cli.train import _device
 from rmfd_cli.errors import UsageError
 from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.network import SIZES
 from rmfd_cli.training.checkpoints import read_checkpoint
 from tests import media
 
@@ -61,6 +62,16 @@ def test_it_trains_resumes_and_leaves_weights_that_load(folder, tmp_path):
     assert again.exit_code == 0, again.stderr
     assert again.stderr == again.stdout == ""
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_size_is_trained_and_kept(folder, tmp_path):
+    done = run(*quick(folder, tmp_path / "a"), "--steps", 1, "--model", "large", "-q")
+    assert done.exit_code == 0, done.stderr
+    weights = tmp_path / "a" / "rmfd.safetensors"
+    assert load_model(weights).config == SIZES["large"]
+    other = run(*quick(folder, tmp_path / "b"), "--init", weights, "--model", "small")
+    assert other.exit_code == 2
+    assert "a network of another size" in other.stderr
 
 
 def test_an_earlier_run_is_not_overwritten(folder, tmp_path):
