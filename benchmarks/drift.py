@@ -1,4 +1,4 @@
-"""Whether results change as the recurrent state grows old: PSNR over the first and the last frames of a long run.
+"""Whether results change as the recurrent state grows old: PSNR at the beginning and at the end of a long run.
 
     python benchmarks/drift.py CLEAN_DIR [--weights FILE] [--frames 3000]
 
@@ -25,7 +25,7 @@ from rmfd_cli.types import Restore, Rgb
 TURN = 26
 """Frames up to where a clip runs backward, so that a period is fifty frames."""
 SCORED = 100
-"""Frames at either end of a run."""
+"""Frames that are scored together."""
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     keep_freed_memory()
     ours = restorer(arguments.weights, "cpu")
-    print(f"{'clip':26s} {'rain':6s} {'first 100':>10s} {'last 100':>10s} {'change':>8s}")
+    print(f"{'clip':26s} {'rain':6s} {'first 100':>10s} {'next 100':>10s} {'last 100':>10s}")
     paths = [path for path in sorted(arguments.clean_dir.glob("*.mp4")) if len(read_clip(path, TURN)) == TURN]
     for seed, path in enumerate(paths[: arguments.clips]):
         clip = read_clip(path, TURN)[:, :240, :320]
@@ -46,8 +46,8 @@ def main() -> None:
         for name, style in other_rain.STYLES.items():
             rainy = np.round(other_rain.add_rain(clean, style, seed) * 255).astype(np.uint8)
             scores = list(score(clean, rainy, ours, arguments.frames))
-            first, last = (float(np.mean(part)) for part in (scores[:SCORED], scores[-SCORED:]))
-            print(f"{path.stem:26s} {name:6s} {first:10.2f} {last:10.2f} {last - first:+8.3f}", flush=True)
+            parts = (scores[:SCORED], scores[SCORED : 2 * SCORED], scores[-SCORED:])
+            print(f"{path.stem:26s} {name:6s}" + "".join(f" {np.mean(part):10.2f}" for part in parts), flush=True)
 
 
 def score(clean: NDArray[np.float32], rainy: NDArray[np.uint8], ours: Restore, frames: int) -> Iterator[float]:

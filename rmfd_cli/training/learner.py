@@ -91,7 +91,7 @@ def update(
     Raises:
         FloatingPointError: the loss, its gradient or the adversary's loss is not finite; no parameter was changed.
     """
-    batch, adversary = lesson.batch, learner.adversary
+    batch, adversary = lesson.batch, learner.adversary if weights.adversary else None
     kind = batch.rainy.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=options.mixed_precision):
         estimates, state = learner.unrolled(batch, frames, state)
