@@ -1,6 +1,5 @@
 """A run that was killed goes on: the result is the one that it would have been, frame by frame and tick by tick."""
 
-import json
 import os
 from pathlib import Path
 

@@ -42,6 +42,25 @@ def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> No
         raise OutputError(f"the segments cannot be joined: {error}") from error
 
 
+def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:
+    """The suffix of a file that keeps the order in which the packets of all pieces are decoded.
+
+    Matroska holds no decoding times, and what FFmpeg guesses in their place moves frames of variable frame rate.
+
+    Args:
+        pieces: As of `join`.
+        suffix: The suffix that they have.
+
+    Raises:
+        OutputError: A piece cannot be read.
+    """
+    try:
+        reordered = any(np.any(np.diff(_times(piece)) < 0) for piece in pieces)
+    except (FFmpegError, OSError) as error:
+        raise OutputError(f"a segment cannot be read: {error}") from error
+    return ".mov" if reordered and suffix.lower() in (".mkv", ".webm") else suffix
+
+
 def decoding_times(shown: NDArray[np.int64]) -> NDArray[np.int64]:
     """Times for the decoder: rising, and none later than the time at which its packet is shown.
 

@@ -11,7 +11,7 @@ from rmfd_cli.errors import OutputError
 from rmfd_cli.types import Planes
 from rmfd_cli.video.checking import Span
 from rmfd_cli.video.encoding import Run
-from rmfd_cli.video.joining import extradata, join
+from rmfd_cli.video.joining import extradata, join, joined_suffix
 from rmfd_cli.video.work import Work
 from rmfd_cli.video.writer import VideoWriter
 
@@ -51,7 +51,7 @@ class SegmentWriter:
         """
         with self._telling_how_to_go_on():
             if self._run is None:
-                self._path = self._new_path()
+                self._path = self._new_path(self._writer.target.suffix)
                 self._run, self._span = self._writer.encode_segment(self._path), Span()
             every = self._all.then(pts - self._writer.shift_ticks)
             self._run.write(planes, every.last_pts)
@@ -69,7 +69,7 @@ class SegmentWriter:
         self._work.add(self._path, self._span, self._remember())
 
     def finish(self) -> None:
-        """End the last segment, join all, and hand the result to the writer.
+        """End the last segment, join all, and hand the result to the writer; there has to be a frame.
 
         Raises:
             OutputError: ffmpeg has failed, or the disk is full.
@@ -78,13 +78,13 @@ class SegmentWriter:
             if self._run is not None:
                 self._end_segment(self._run)
             pieces = [self._work.path / one.name for one in self._work.segments]
-            if len(pieces) > 1:
-                path = self._new_path()
+            suffix = joined_suffix(pieces, self._writer.target.suffix)
+            if len(pieces) > 1 or pieces[0].suffix != suffix:
+                path = self._new_path(suffix)
                 join(pieces, path, self._writer.muxer_options())
                 self._writer.secure(path, self._all)
                 pieces = [self._work.replace_all(path, self._all)]
-            if pieces:
-                self._writer.use(pieces[0], self._all)
+            self._writer.use(pieces[0], self._all)
 
     @contextlib.contextmanager
     def _telling_how_to_go_on(self) -> Iterator[None]:
@@ -95,8 +95,8 @@ class SegmentWriter:
             kept = f"; {done} frames are kept, and the same command goes on from there" if done else ""
             raise OutputError(f"{self._writer.target}: {error}{kept}") from error
 
-    def _new_path(self) -> Path:
-        return self._work.path / f"partial-{secrets.token_hex(4)}{self._writer.target.suffix}"
+    def _new_path(self, suffix: str) -> Path:
+        return self._work.path / f"partial-{secrets.token_hex(4)}{suffix}"
 
     def __enter__(self) -> "SegmentWriter":
         return self
