@@ -163,10 +163,11 @@ class VideoWriter:
             **({} if joined else self._encoder_options()),
             **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
             **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
-            **self._container_options(),
+            **self.muxer_options(),
             "map_metadata": "1",
             "map_chapters": "1",
             "disposition:v:0": "default",
+            "max_muxing_queue_size": "9999",
         }
         if along.video_tags:
             target["metadata:s:v:0"] = list(along.video_tags)
@@ -207,8 +208,9 @@ class VideoWriter:
         filters = self._filters()
         return options | {"filter:v:0": ",".join(filters)} if filters else options
 
-    def _container_options(self) -> dict[str, Any]:
-        options = {"avoid_negative_ts": "disabled", "max_muxing_queue_size": "9999"}
+    def muxer_options(self) -> dict[str, str]:
+        """What the muxer has to be told for exact times."""
+        options = {"avoid_negative_ts": "disabled"}
         if not self._is_mp4():
             return options
         ticks = self._source.time_base.denominator
@@ -305,7 +307,7 @@ class VideoWriter:
         Args:
             path: The file, of the target's suffix.
         """
-        options = {**self._encoder_options(), **self._container_options()}
+        options = {**self._encoder_options(), **self.muxer_options()}
         return self._encode(ffmpeg.command(self._binary, self._pipe_options(), None, {}, (), str(path), options))
 
     def finish_segment(self, run: Run, path: Path, meant: Span) -> None:
@@ -326,10 +328,6 @@ class VideoWriter:
         check_frames(path, meant, self._source.time_base)
         with path.open("rb") as file:
             os.fsync(file.fileno())
-
-    def muxer_options(self) -> dict[str, str]:
-        """What the muxer of the target has to be told for exact times."""
-        return {name: value for name, value in self._container_options().items() if name != "max_muxing_queue_size"}
 
     def use(self, joined: Path, written: Span) -> None:
         """Take the video from a file of segments.
