@@ -1,8 +1,10 @@
 """The script of docs/accidents.md on a small scale, with a stand-in for the model."""
 
+import os
 import random
 import signal
 import sys
+import time
 
 import pytest
 
@@ -37,3 +39,18 @@ def test_a_target_that_is_not_complete_is_seen(scene, tmp_path):
     (tmp_path / "out.mkv").write_bytes(scene.source.read_bytes()[:2000])
     assert accidents.state_of(tmp_path / "out.mkv", whole) == "damaged"
     assert accidents.state_of(scene.source, whole) == "another"
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(scene, tmp_path):
+    with scene.start(tmp_path, ".mp4", True) as process:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / ".out.mp4.rmfd" / "plan.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "rmfd: stopped; what is done is kept, and the same command goes on\n"
+    assert os.listdir(tmp_path) == [".out.mp4.rmfd"]
+    with scene.start(tmp_path, ".mp4", True) as process:
+        assert process.wait(timeout=60) == 0
+    assert accidents.state_of(tmp_path / "out.mp4", scene.whole(".mp4", True)) == "complete"
