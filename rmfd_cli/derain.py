@@ -1,32 +1,33 @@
 """Take the rain out of one video: decode, restore and encode side by side, frame i in, frame i out."""
 
 import os
-import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rmfd_cli.errors import InputError
+from rmfd_cli import __version__
+from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.options import DerainOptions
-from rmfd_cli.types import Frame, Restore, Rgb, VideoInfo
+from rmfd_cli.stages import Channel, Stage, Stopped
+from rmfd_cli.types import Frame, Restore, RestoreFrom, Rgb, VideoInfo
 from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
+from rmfd_cli.video.ffmpeg import find_ffmpeg, version
 from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, PictureWriter
 from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin, without_companions
 from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.segments import SEGMENT_FRAMES, SegmentWriter
+from rmfd_cli.video.work import Work, file_identity
 from rmfd_cli.video.writer import VideoWriter
-
-QUEUED_FRAMES = 4
-"""Between two stages: enough to ride out a slow frame, few enough to keep 4K in memory."""
-_POLL_SECONDS = 0.1
 
 LOSSLESS_CODEC = "ffv1"
 """The encoder that takes pictures as they are."""
@@ -49,6 +50,8 @@ class DerainReport:
     """Wall time."""
     warnings: tuple[str, ...]
     """What could not be kept or read, one line each."""
+    frames_before: int = 0
+    """How many of the frames an earlier run had done."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Progress:
     """Frames in all, as far as the header tells: it can be wrong."""
     seconds: float
     """Since the start."""
+    frames_before: int = 0
+    """How many of the frames an earlier run had done."""
 
 
 def derain(
@@ -95,16 +100,100 @@ def derain(
         with _writer(video, target, options) as writer:
             frames = 0
             expected = frames_in_range(info, options)
-            with closing(_run_stages(video, restore, _composer(video, target, options), writer)) as counts:
+            compose = _composer(video, target, options)
+
+            def write(frame: Frame, residual: NDArray[np.float32]) -> None:
+                writer.write(compose(frame, residual), frame.pts)
+
+            with closing(_run_stages(video, info, restore, write)) as counts:
                 for frames in counts:
                     if on_progress:
                         on_progress(Progress(frames, expected, monotonic() - began))
-            if not frames:
-                raise InputError(f"{info.path}: no frame between --start and --end; the video is shorter")
-            if video.damage and not options.salvage:
-                raise InputError(f"{info.path}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
-    damage = (f"{info.path}: {video.damage}",) if video.damage else ()
-    return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *damage))
+            _check_end(video, frames, options)
+    return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *_damage(video)))
+
+
+def derain_in_segments(
+    source: Source,
+    target: Target,
+    restore: RestoreFrom,
+    model: Mapping[str, str],
+    options: DerainOptions | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    segment_frames: int = SEGMENT_FRAMES,
+) -> DerainReport:
+    """As `derain`, but what is done outlives the process, however it ends: the same call goes on from the last whole segment.
+
+    Until the target is there, its segments are in a hidden folder beside it. Frames and times are the same as if it had never
+    been interrupted; those that are done are decoded again, since only so are the others certain to be the same.
+
+    Args:
+        source: As of `derain`; a video file.
+        target: Likewise.
+        restore: The model as a function that can go on.
+        model: What decides its results, by name, such as the hash of the weights.
+        options: See there. `overwrite` also throws away the work of a call with other arguments.
+        on_progress: As of `derain`.
+        segment_frames: How many frames may have to be done again.
+
+    Raises:
+        UsageError: No video files, or the folder holds the work of a call with other arguments.
+        RmfdError: As of `derain`; what is done is kept.
+    """
+    options = options or DerainOptions()
+    began = monotonic()
+    if not isinstance(source, str | Path) or not isinstance(target, str | Path):
+        raise UsageError("--resume is for video files, not for pipes and pictures; leave it out")
+    with open_source(source, options) as video:
+        info = video.info
+        work = Work(Path(target), _identity(info, Path(target), model, options, segment_frames), options.overwrite)
+        with (
+            work,
+            _video_writer(video, Path(target), options, work.path) as writer,
+            SegmentWriter(work, writer, segment_frames) as segments,
+        ):
+            frames = before = segments.frames_before
+            expected = frames_in_range(info, options)
+            compose, memory = _composer(video, target, options), work.memory()
+
+            def write(frame: Frame, restored: tuple[NDArray[np.float32], Callable[[], bytes]]) -> None:
+                residual, remember = restored
+                segments.write(compose(frame, residual), frame.pts, remember)
+
+            missing = islice(video, before, None)
+            with closing(_run_stages(missing, info, lambda pictures: restore(pictures, memory), write)) as counts:
+                for count in counts:
+                    frames = before + count
+                    if on_progress:
+                        on_progress(Progress(frames, expected, monotonic() - began, before))
+            _check_end(video, frames, options)
+            segments.finish()
+    return DerainReport(Path(target), frames, monotonic() - began, (*writer.warnings, *_damage(video)), before)
+
+
+def _identity(
+    info: VideoInfo, target: Path, model: Mapping[str, str], options: DerainOptions, segment_frames: int
+) -> dict[str, str]:
+    """What decides the frames of a target, by name."""
+    asked = asdict(options)
+    # Whatever these say, the frames are the same.
+    for name in ("overwrite", "salvage", "ffmpeg"):
+        del asked[name]
+    asked |= asked.pop("encoding")
+    binary = find_ffmpeg(options.ffmpeg)
+    made_by = {"rmfd": __version__, "ffmpeg": version(binary), "target": target.name, "segment": f"{segment_frames} frames"}
+    return {**file_identity(info.path), **made_by, **model, **{name: str(value) for name, value in asked.items()}}
+
+
+def _check_end(video: Reader, frames: int, options: DerainOptions) -> None:
+    if not frames:
+        raise InputError(f"{video.info.path}: no frame between --start and --end; the video is shorter")
+    if video.damage and not options.salvage:
+        raise InputError(f"{video.info.path}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
+
+
+def _damage(video: Reader) -> tuple[str, ...]:
+    return (f"{video.info.path}: {video.damage}",) if video.damage else ()
 
 
 def _path_of(target: Target) -> Path:
@@ -139,6 +228,12 @@ def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[W
         with PipeWriter(video.info, composed_size(video.info, options.compare), target.form) as pipe:
             yield pipe
         return
+    with _video_writer(video, Path(target), options) as writer:
+        yield writer
+
+
+@contextmanager
+def _video_writer(video: Reader, target: Path, options: DerainOptions, work: Path | None = None) -> Iterator[VideoWriter]:
     # An absolute name is never taken for a protocol, whatever colons it holds.
     info = replace(video.info, path=os.path.abspath(video.info.path))
     alone = isinstance(video, PictureReader) or info.path == STDIN
@@ -154,6 +249,7 @@ def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[W
             start_seconds=options.start_seconds if cut else None,
             end_seconds=options.end_seconds if cut else None,
             deinterlaced=options.deinterlace,
+            work=work,
         ) as writer:
             yield writer
 
@@ -201,18 +297,22 @@ def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[Derai
     return replace(options, start_seconds=start, end_seconds=start + seconds), note
 
 
-def _run_stages(video: Reader, restore: Restore, compose: Compose, writer: Writer) -> Generator[int, None, None]:
+def _run_stages(
+    frames: Iterable[Frame],
+    info: VideoInfo,
+    restore: Callable[[Iterator[Rgb]], Iterator[Item]],
+    write: Callable[[Frame, Item], None],
+) -> Generator[int, None, None]:
     """Decode in one thread, restore in this one, compose and encode in a third; yields the count of frames done."""
     stop = threading.Event()
-    decoded: _Channel[Frame] = _Channel(stop)
-    restored: _Channel[tuple[Frame, NDArray[np.float32]]] = _Channel(stop)
-    info = video.info
+    decoded: Channel[Frame] = Channel(stop)
+    restored: Channel[tuple[Frame, Item]] = Channel(stop)
 
     def write_all() -> None:
-        for frame, residual in restored:
-            writer.write(compose(frame, residual), frame.pts)
+        for frame, item in restored:
+            write(frame, item)
 
-    stages = [_Stage(lambda: decoded.put_all(video), stop), _Stage(write_all, stop)]
+    stages = [Stage(lambda: decoded.put_all(frames), stop), Stage(write_all, stop)]
     waiting: deque[Frame] = deque()
 
     def pictures() -> Iterator[Rgb]:
@@ -224,15 +324,15 @@ def _run_stages(video: Reader, restore: Restore, compose: Compose, writer: Write
     try:
         for stage in stages:
             stage.start()
-        for residual in restore(pictures()):
-            restored.put((waiting.popleft(), residual))
+        for item in restore(pictures()):
+            restored.put((waiting.popleft(), item))
             count += 1
             yield count
         if waiting:
             raise RuntimeError(f"the model kept back {len(waiting)} of {count + len(waiting)} frames")
         restored.close()
         stages[1].join()
-    except _Stopped:
+    except Stopped:
         pass
     finally:
         stop.set()
@@ -241,76 +341,6 @@ def _run_stages(video: Reader, restore: Restore, compose: Compose, writer: Write
     for stage in stages:
         if stage.error is not None:
             raise stage.error
-
-
-class _Stopped(Exception):  # noqa: N818 - no error: the way out of a stage when another one has failed
-    pass
-
-
-class _Channel(Generic[Item]):
-    """A bounded queue between two stages, whose both ends let go once `stop` is set."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._queue: queue.Queue[Item | None] = queue.Queue(QUEUED_FRAMES)
-        self._stop = stop
-
-    def put(self, item: Item | None) -> None:
-        while True:
-            if self._stop.is_set():
-                raise _Stopped
-            try:
-                return self._queue.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-
-    def close(self) -> None:
-        """Say that nothing follows."""
-        self.put(None)
-
-    def put_all(self, items: Iterable[Item]) -> None:
-        for item in items:
-            self.put(item)
-        self.close()
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            try:
-                item = self._queue.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
-                if self._stop.is_set():
-                    raise _Stopped from None
-                continue
-            if item is None:
-                return
-            yield item
-
-
-class _Stage:
-    """A thread whose exception is kept and stops all the others."""
-
-    def __init__(self, work: Callable[[], None], stop: threading.Event) -> None:
-        self._work, self._stop = work, stop
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread_started = False
-        self.error: BaseException | None = None
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        except _Stopped:
-            pass
-        except BaseException as error:
-            self.error = error
-            self._stop.set()
-
-    def start(self) -> None:
-        self._thread.start()
-        self._thread_started = True
-
-    def join(self) -> None:
-        # In slices, so that Ctrl-C is heard.
-        while self._thread_started and self._thread.is_alive():
-            self._thread.join(_POLL_SECONDS)
 
 
 def frames_in_range(info: VideoInfo, options: DerainOptions) -> int | None:

@@ -24,6 +24,10 @@ Restore: TypeAlias = Callable[[Iterable[Rgb]], Iterator[NDArray[np.float32]]]
 """A model as a function: upright RGB frames in; for each, in order, the residual float32 `[H, W, 3]` out, restored minus
 input in units where white is 1. It may take a few frames more than it has yielded."""
 
+RestoreFrom: TypeAlias = Callable[[Iterable[Rgb], bytes | None], Iterator[tuple[NDArray[np.float32], Callable[[], bytes]]]]
+"""A `Restore` that can go on from the middle of a video: with each residual comes a function that gives the memory after that
+frame, in a form that can be stored; it is the second argument for the frames that follow, and None for the first ones."""
+
 Matrix: TypeAlias = Literal["bt601", "bt709", "bt2020"]
 
 

@@ -17,7 +17,11 @@ class Window(NamedTuple):
 
 
 def sliding(
-    items: Iterable[Item], back: int, ahead: int, is_cut: Callable[[Item, Item], bool] = lambda before, after: False
+    items: Iterable[Item],
+    back: int,
+    ahead: int,
+    is_cut: Callable[[Item, Item], bool] = lambda before, after: False,
+    seen: Sequence[Item] = (),
 ) -> Iterator[Window]:
     """One window per item, in order, pulling at most `ahead` items more than it has yielded.
 
@@ -32,16 +36,17 @@ def sliding(
         back: items before the current one.
         ahead: items after it.
         is_cut: tells of two adjacent items whether a new scene begins between them.
+        seen: the items just before the stream, of one scene, whose own windows were made earlier; `max(back, 1)` of them.
 
     Example:
         >>> [window.items for window in sliding("abc", 1, 1)]
         [('a', 'a', 'b'), ('a', 'b', 'c'), ('b', 'c', 'c')]
     """
-    scene: deque[Item] = deque()
+    scene: deque[Item] = deque(seen)
     """Items of the current scene that a window can still need."""
-    passed = 0
+    passed = len(scene)
     """How many of them have been the centre of a window."""
-    begins = True
+    begins = not scene
     for item in items:
         if scene and is_cut(scene[-1], item):
             for centre in range(passed, len(scene)):

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rmfd_cli"
 
-BASE = {"errors", "metrics", "options", "physics", "types", "windows"}
+BASE = {"errors", "metrics", "options", "physics", "stages", "types", "windows"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "video": {"video", *BASE},
@@ -30,7 +30,7 @@ OWNERS = {
     "av": {"video"},
     "ffmpeg": {"video"},
     "imageio_ffmpeg": {"video"},
-    "filelock": {"synth"},
+    "filelock": {"synth", "video"},
     "subprocess": {"video"},
     "typer": {"cli"},
     "rich": {"cli"},

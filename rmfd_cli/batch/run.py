@@ -23,6 +23,8 @@ class Outcome:
     """None for what never got one, such as a folder that cannot be read."""
     status: Status
     frames: int = 0
+    frames_before: int = 0
+    """How many of them an earlier run had done."""
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     error: str | None = None
@@ -55,7 +57,8 @@ def run_jobs(jobs: Sequence[Job], work: "Callable[[Job], DerainReport]", *, fail
             if fail_fast:
                 return
         else:
-            yield Outcome(job.source.path, job.target, "done", report.frames, round(report.seconds, 3), report.warnings)
+            seconds = round(report.seconds, 3)
+            yield Outcome(job.source.path, job.target, "done", report.frames, report.frames_before, seconds, report.warnings)
 
 
 def failed(source: str, target: str | None, error: Exception) -> Outcome:

@@ -27,12 +27,14 @@ from rmfd_cli.options import Compare, DerainOptions, Encoding
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import DerainReport
+    from rmfd_cli.types import RestoreFrom
 
 EPILOG = f"""\b
 Examples:
   rmfd derain rain.mp4 -o dry.mp4
   rmfd derain rain.mkv -o dry.mkv --codec libx265 --crf 20
   rmfd derain rain.mp4 -o look.mp4 --start 1:30 --end 1:40 --compare split
+  rmfd derain long.mkv -o dry.mkv --resume
   rmfd derain recordings/ -o dry/ --report dry.json
   rmfd derain *.mp4 -o 'dry/{{stem}}_dry{{suffix}}'
   find . -name '*.mp4' -print0 | rmfd derain --from-file - --null -o 'dry/{{folder}}/{{stem}}{{suffix}}'
@@ -147,6 +149,13 @@ def derain(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing; say what would be done, and how long it may take.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep what is done in a hidden folder beside the output; after a kill the same command goes on from there.",
+        ),
+    ] = False,
     preview: Annotated[
         float | None,
         typer.Option(
@@ -165,7 +174,8 @@ def derain(
     only when it is complete and checked. Folders are searched for videos at any depth and mirrored. What fails is named
     and does not keep the rest from being done.
     """
-    with errors_as_lines("what is not complete was not written"):
+    kept = "what is done is kept, and the same command goes on" if resume else "what is not complete was not written"
+    with errors_as_lines(kept):
         options = DerainOptions(
             strength=strength,
             start_seconds=start,
@@ -179,6 +189,10 @@ def derain(
         )
         if overwrite and skip_existing:
             raise UsageError("--overwrite and --skip-existing contradict each other; give one of them")
+        if resume and (dry_run or preview):
+            raise UsageError("--resume is for whole outputs; leave --dry-run and --preview out, or --resume")
+        if resume and PIPE in (output, *(inputs or ())):
+            raise UsageError("--resume needs files that can be gone about in, not pipes; leave it out")
         if preview and end is not None:
             raise UsageError("--preview has a length of its own; leave --end out")
         if PIPE in (inputs or ()) and (dry_run or from_file == PIPE):
@@ -191,10 +205,11 @@ def derain(
         for outcome in ended:
             tell_outcome(outcome, quiet)
         restore = lazy_restorer(model, device)
+        going_on = lazy_restorer_from(model, device) if resume else None
         if verbose:
             _print_details(model, device, options)
         style: Style = "none" if quiet else progress
-        wish = _Wish(restore, options, preview, _frame_rate(frame_rate), bits and int(bits), pipe_format, style)
+        wish = _Wish(restore, going_on, options, preview, _frame_rate(frame_rate), bits and int(bits), pipe_format, style)
         work = partial(_outline, wish=wish, device=device) if dry_run else partial(_derain, wish=wish)
         began, left = monotonic(), list(jobs)
         log: Callable[..., None] = partial(log_event, log_file, log_format) if log_file else lambda event, **values: None
@@ -245,6 +260,8 @@ class _Wish:
     """What every job of one command has in common."""
 
     restore: Any
+    going_on: Any
+    """With --resume a model that can go on, and what decides its results; else None."""
     options: DerainOptions
     preview_seconds: float | None
     frame_rate: Fraction
@@ -256,11 +273,16 @@ class _Wish:
 def _derain(job: Job, wish: _Wish) -> "DerainReport":
     from rmfd_cli.cli.progress import progress_on_stderr
     from rmfd_cli.derain import derain as run
+    from rmfd_cli.derain import derain_in_segments
 
     make_folders(job)
     source, target, options, notes = _ends(job, wish)
     with progress_on_stderr(shown(Path(job.source.path).name), wish.style) as on_progress:
-        report = run(source, target, wish.restore, options, on_progress)
+        if wish.going_on is None:
+            report = run(source, target, wish.restore, options, on_progress)
+        else:
+            restore, identity = wish.going_on
+            report = derain_in_segments(source, target, restore, identity(), options, on_progress)
     return replace(report, warnings=(*notes, *report.warnings))
 
 
@@ -320,6 +342,27 @@ def lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator
         return restorer(model, device)
 
     return lambda pictures: load()(pictures)
+
+
+def lazy_restorer_from(model: str, device: str) -> "tuple[RestoreFrom, Callable[[], dict[str, str]]]":
+    """As `lazy_restorer`, of a model that can go on; and what decides its results."""
+
+    @cache
+    def load() -> Any:
+        from rmfd_cli.model.memory import restorer_from
+        from rmfd_cli.model.process import keep_freed_memory, share_cores
+
+        keep_freed_memory()
+        share_cores()
+        return restorer_from(model, device)
+
+    @cache
+    def identify() -> dict[str, str]:
+        from rmfd_cli.model.memory import identity
+
+        return identity(model, device)
+
+    return lambda pictures, memory: load()(pictures, memory), identify
 
 
 def _print_details(model: str, device: str, options: DerainOptions) -> None:

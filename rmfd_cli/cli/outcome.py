@@ -94,5 +94,6 @@ def _achieved(outcome: Outcome) -> str:
         return "exists, skipped"
     if outcome.status != "done":
         return "not done"
-    speed = outcome.frames / max(outcome.seconds, 1e-3)
-    return f"{outcome.frames} frames in {outcome.seconds:.1f} s, {speed:.1f} fps"
+    speed = (outcome.frames - outcome.frames_before) / max(outcome.seconds, 1e-3)
+    before = f", {outcome.frames_before} of them before" if outcome.frames_before else ""
+    return f"{outcome.frames} frames{before} in {outcome.seconds:.1f} s, {speed:.1f} fps"

@@ -50,7 +50,7 @@ def progress_on_stderr(title: str, style: Style = "auto") -> "Iterator[Callable[
         def update(now: "Progress") -> None:
             # A header that promised fewer frames than there are must not show 101 %.
             total = now.frames_estimate if now.frames_estimate and now.frames_estimate >= now.frames else None
-            show(completed=now.frames, total=total, rate=rate(now.frames, now.seconds))
+            show(completed=now.frames, total=total, rate=rate(now.frames - now.frames_before, now.seconds))
 
         yield update
 
@@ -159,7 +159,7 @@ def _now_and_then(line: Callable[[Any], str], every_seconds: float = LINE_SECOND
 
 
 def _frames_line(title: str, now: "Progress") -> str:
-    speed = rate(now.frames, now.seconds)
+    speed = rate(now.frames - now.frames_before, now.seconds)
     if now.frames_estimate and now.frames_estimate >= now.frames:
         left = clock((now.frames_estimate - now.frames) / speed)
         return f"{title}: frame {now.frames} of about {now.frames_estimate}, {speed:.1f} fps, {left} left"
@@ -167,7 +167,7 @@ def _frames_line(title: str, now: "Progress") -> str:
 
 
 def _frames_object(title: str, now: "Progress") -> str:
-    speed = round(rate(now.frames, now.seconds), 2)
+    speed = round(rate(now.frames - now.frames_before, now.seconds), 2)
     fields = {"input": title, "frames": now.frames, "frames_estimate": now.frames_estimate, "fps": speed}
     return json.dumps({"event": "progress", **fields, "seconds": round(now.seconds, 2)})
 

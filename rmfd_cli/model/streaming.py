@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rmfd_cli.errors import MachineError, MemoryExhaustedError
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.align import Flow, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.network import Recovered, Registered, Rmfd, State, Window
 from rmfd_cli.model.scene import is_cut
@@ -31,6 +31,14 @@ class View(NamedTuple):
     """`[1, 3, H, W]` float32 in [0, 1], on the model's device."""
     luma: NDArray[np.uint8]
     """What the flow is estimated on."""
+
+
+class Memory(NamedTuple):
+    """What the frames after one need of it and of all before it; a value."""
+
+    view: View
+    state: State
+    """What the step on that frame left."""
 
 
 def restorer(model: str, device: str) -> Restore:
@@ -91,9 +99,6 @@ def choose_device(name: str) -> torch.device:
 def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterator[NDArray[np.float32]]:
     """One residual per frame; pulls a few frames more than it has yielded.
 
-    Three threads work on three frames: one fetches a frame and brings its window into register, one runs stage 1, and the
-    caller's runs stage 2. It is `Rmfd.step` in its three parts. State and window begin anew at every scene cut.
-
     Args:
         frames: upright RGB `[H, W, 3]`, uint8 or uint16, all of one size.
         model: on `device`.
@@ -105,38 +110,66 @@ def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterato
     Raises:
         MemoryExhaustedError: the device cannot hold a frame of this size.
     """
+    return (residual for residual, _ in restore_from(None, frames, model, device))
+
+
+def restore_from(
+    memory: Memory | None, frames: Iterable[Rgb], model: Rmfd, device: torch.device
+) -> Iterator[tuple[NDArray[np.float32], Memory]]:
+    """`restore` from the middle of a video on, with the same result to the bit; what each frame leaves goes with its residual.
+
+    Three threads work on three frames: one fetches a frame and brings its window into register, one runs stage 1, and the
+    caller's runs stage 2. It is `Rmfd.step` in its three parts. State and window begin anew at every scene cut.
+
+    Args:
+        memory: of the frame before the first of `frames`; None at the beginning.
+        frames: as of `restore`.
+        model: likewise.
+        device: likewise.
+
+    Yields:
+        The residual of each frame, and the memory to go on with after it.
+
+    Raises:
+        MemoryExhaustedError: the device cannot hold a frame of this size.
+    """
     views = (View(_to_tensor(rgb, device), luma_for_flow(rgb)) for rgb in frames)
     back, ahead = model.config.look_back, model.config.look_ahead
-    windows = sliding(views, back, ahead, lambda before, after: is_cut(before.luma, after.luma))
-    for registered, recovered in _ahead(_recover(_ahead(_register(windows, model, device)), model)):
+    seen = [memory.view] if memory else []
+    windows = sliding(views, back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen)
+    registered_frames = _ahead(_register(windows, model, device))
+    for registered, recovered, left in _ahead(_recover(registered_frames, model, memory.state if memory else None)):
         with _frame_work(device):
             restored = model.refine(registered, recovered)
             height, width = registered.size
             change = restored.image[0].clamp(0, 1) - registered.frame[0, :, :height, :width]
             residual = cv2.merge(list(change.cpu().numpy()))
-        yield residual
+        yield residual, left
 
 
-def _register(windows: Iterable[SceneWindow], model: Rmfd, device: torch.device) -> Iterator[tuple[Registered, bool]]:
-    onwards = np.zeros(0, np.float32)
+def _register(windows: Iterable[SceneWindow], model: Rmfd, device: torch.device) -> Iterator[tuple[Registered, View, bool]]:
+    onwards: Flow | None = None
     for (previous, current, following), begins in windows:
         with _frame_work(device):
             still = np.zeros((*current.luma.shape, 2), np.float32)
+            if onwards is None and previous is not current:
+                onwards = estimate_flow(previous.luma, current.luma)
             # The frame before had this one for its following frame.
-            backwards = still if previous is current else reverse_flow(onwards)
+            backwards = still if onwards is None or previous is current else reverse_flow(onwards)
             onwards = still if following is current else estimate_flow(current.luma, following.luma)
             size = (current.image.shape[-2], current.image.shape[-1])
             flows = (torch.from_numpy(enlarge_flow(flow, size))[None].to(device) for flow in (backwards, onwards))
             registered = model.register(Window(previous.image, current.image, following.image, *flows))
-        yield registered, begins
+        yield registered, current, begins
 
 
-def _recover(registered_frames: Iterable[tuple[Registered, bool]], model: Rmfd) -> Iterator[tuple[Registered, Recovered]]:
-    state: State | None = None
-    for registered, begins in registered_frames:
+def _recover(
+    registered_frames: Iterable[tuple[Registered, View, bool]], model: Rmfd, state: State | None
+) -> Iterator[tuple[Registered, Recovered, Memory]]:
+    for registered, view, begins in registered_frames:
         with _frame_work(registered.frame.device):
             recovered, state = model.recover(registered, None if begins else state)
-        yield registered, recovered
+        yield registered, recovered, Memory(view, state)
 
 
 @contextmanager

@@ -142,27 +142,31 @@ def file_url(path: str | Path) -> str:
 def command(
     binary: str,
     pipe_options: Mapping[str, Any],
-    source: str,
+    source: str | None,
     source_options: Mapping[str, Any],
     source_streams: Sequence[int],
     target: str,
     target_options: Mapping[str, Any],
+    joined: Path | None = None,
 ) -> list[str]:
     """The argument list that encodes NUT video from stdin and copies streams of a second file beside it.
 
     Args:
         binary: Path of ffmpeg.
-        pipe_options: Input options for stdin, by name without dash; None as value for a flag.
-        source: File of the streams to copy.
+        pipe_options: Input options for the video, by name without dash; None as value for a flag.
+        source: File of the streams to copy; None for a target of video alone.
         source_options: Input options of that file.
         source_streams: Indices of its streams, in the order of the output, after the video.
         target: The file to write.
         target_options: Output options; a list as value repeats the option.
+        joined: A file that the video comes from instead of stdin.
     """
-    video = ffmpeg.input("pipe:0", format="nut", **pipe_options)
-    other = ffmpeg.input(file_url(source), **source_options)
-    # An input that no stream comes from would be left out, and its metadata with it: hence at least "audio, if any".
-    streams = [video["v:0"], *(other[str(index)] for index in source_streams or ("a?",))]
+    video = ffmpeg.input(file_url(joined) if joined else "pipe:0", **({} if joined else {"format": "nut"}), **pipe_options)
+    streams = [video["v:0"]]
+    if source is not None:
+        other = ffmpeg.input(file_url(source), **source_options)
+        # An input that no stream comes from would be left out, and its metadata with it: hence at least "audio, if any".
+        streams += [other[str(index)] for index in source_streams or ("a?",)]
     single = {name: value for name, value in target_options.items() if not isinstance(value, list)}
     output = ffmpeg.output(*streams, file_url(target), **single)
     front = [binary, "-hide_banner", "-nostdin", "-loglevel", "error", "-copyts", "-y"]
@@ -172,6 +176,23 @@ def command(
     for name, value in repeated:
         arguments[-1:-1] = [f"-{name}", value]
     return arguments
+
+
+def run(command: Sequence[str], stall_seconds: float, target: Path) -> None:
+    """Run ffmpeg to its end.
+
+    Args:
+        command: As from `command`.
+        stall_seconds: How long it may add nothing to the target.
+        target: The file that it writes.
+
+    Raises:
+        OutputError: It has failed, or does not end; the message holds its own words.
+    """
+    with Process(command) as process:
+        if status := process.wait(stall_seconds, target):
+            said = process.complaint
+            raise OutputError(f"ffmpeg failed: {said}" if said else f"ffmpeg ended with status {status} and said nothing")
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

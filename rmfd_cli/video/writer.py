@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import secrets
 import tempfile
 from dataclasses import replace
 from fractions import Fraction
@@ -17,8 +16,10 @@ from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
 from rmfd_cli.video import ffmpeg
+from rmfd_cli.video.checking import Span, check_frames
 from rmfd_cli.video.encoding import Run, encoder_options, grey
 from rmfd_cli.video.keeping import field_options, hdr_options, lost_in_target, lost_inside
+from rmfd_cli.video.place import check_target, create_temporary
 from rmfd_cli.video.streams import companions, container_of
 from rmfd_cli.video.traits import read_traits
 
@@ -40,7 +41,8 @@ class VideoWriter:
 
     The target appears under its name only when the `with` block has ended well and the file has been read back and
     checked; after any exception no trace is left. Times are those of the source, to one tick; audio, subtitles,
-    attachments, chapters and metadata come from the source. `warnings` names what could not be kept.
+    attachments, chapters and metadata come from the source. `warnings` names what could not be kept; `shift_ticks` is what
+    is taken off every time.
 
     Example:
         >>> with VideoReader("in.mp4") as video, VideoWriter("out.mp4", video.info) as writer:  # doctest: +SKIP
@@ -61,6 +63,7 @@ class VideoWriter:
         end_seconds: float | None = None,
         deinterlaced: bool = False,
         stall_seconds: float = STALL_SECONDS,
+        work: Path | None = None,
     ) -> None:
         """Say what to write; nothing happens before the `with` block is entered.
 
@@ -75,9 +78,11 @@ class VideoWriter:
             end_seconds: The other end of the cut.
             deinterlaced: Whether the frames are progressive though the source is interlaced.
             stall_seconds: How long the encoder may take no data before it is given up.
+            work: A folder on the target's disk for the temporary file, if the video is to come from `encode_segment` and
+                `use` instead of `write`.
         """
         self.warnings: list[str] = []
-        self._target = Path(os.path.realpath(target))
+        self.target = self._target = Path(os.path.realpath(target))
         self._source = source
         self._width, self._height = size_px or (source.width_px, source.height_px)
         self._encoding = encoding or Encoding()
@@ -86,11 +91,12 @@ class VideoWriter:
         self._start_seconds, self._end_seconds = start_seconds, end_seconds
         self._deinterlaced = deinterlaced
         self._stall_seconds = stall_seconds
+        self._work = work
         self._covers: tempfile.TemporaryDirectory[str] | None = None
         self._temporary: Path | None = None
         self._run: Run | None = None
-        self._frame_count = 0
-        self._first_pts = self._last_pts = 0
+        self._written = Span()
+        self._joined: Path | None = None
 
     def __enter__(self) -> "VideoWriter":
         """Check everything that can be checked without a frame, and start ffmpeg.
@@ -104,7 +110,7 @@ class VideoWriter:
             MachineError: No ffmpeg, or no such encoder.
         """
         container = container_of(self._target)
-        self._check_target()
+        check_target(self._target, self._source.path, self._overwrite)
         self._binary = ffmpeg.find_ffmpeg(self._binary_wish)
         self._encoder = ffmpeg.encoder(self._binary, self._encoding.codec)
         self._options, warning = encoder_options(
@@ -115,43 +121,19 @@ class VideoWriter:
         self._traits = read_traits(self._source.path, self._source.stream_index)
         if self._deinterlaced:
             self._traits = replace(self._traits, field_order=None)
-        self._shift_ticks = self._choose_shift()
-        self._temporary = self._create_temporary()
+        self.shift_ticks = self._choose_shift()
+        self._temporary = create_temporary(self._work or self._target.parent, self._target)
         try:
             self._unpack_covers()
             self._probe()
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.path, self._traits))
             self.warnings += lost_in_target(self._temporary, self._target, self._encoding.codec, self._source, self._traits)
-            self._run = Run(self._command(), self._source, (self._width, self._height), self._stall_seconds)
+            if self._work is None:
+                self._run = self._encode(self._command())
         except BaseException:
             self._discard()
             raise
         return self
-
-    def _check_target(self) -> None:
-        target = self._target
-        if target.is_dir():
-            raise OutputError(f"{target}: is a directory; name a file")
-        if not target.parent.is_dir():
-            raise OutputError(f"{target.parent}: no such directory")
-        if not target.exists():
-            return
-        if os.path.samefile(target, self._source.path):
-            raise OutputExistsError(f"{target}: is the source itself; name another target")
-        if not target.is_file():
-            raise OutputError(f"{target}: is not a regular file")
-        if not self._overwrite:
-            raise OutputExistsError(f"{target}: exists; remove it or pass --overwrite")
-
-    def _create_temporary(self) -> Path:
-        # The name of the target may already be as long as names can be.
-        stem = os.fsdecode(os.fsencode(self._target.stem)[:200])
-        path = self._target.with_name(f".{stem}.rmfd-{secrets.token_hex(4)}{self._target.suffix}")
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except OSError as error:
-            raise OutputError(f"{self._target.parent}: cannot be written to: {error.strerror}") from error
-        return path
 
     def _choose_shift(self) -> int:
         """How many ticks are taken off every time, audio included."""
@@ -172,25 +154,21 @@ class VideoWriter:
         except OSError as error:
             raise OutputError(f"{tempfile.gettempdir()}: cannot hold the cover picture: {error.strerror or error}") from error
 
-    def _command(self, probe: bool = False) -> list[str]:
+    def _command(self, probe: bool = False, joined: Path | None = None) -> list[str]:
+        """What makes the target: encodes frames from stdin, or copies the video of `joined`."""
         info, along = self._source, self._companions
         tick = info.time_base
         target: dict[str, Any] = {
             "c": "copy",
-            **self._options,
+            **({} if joined else self._encoder_options()),
             **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
-            **field_options(self._encoding.codec, self._traits.field_order, self._height),
             **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
-            "fps_mode:v:0": "passthrough",
-            "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
+            **self.muxer_options(),
             "map_metadata": "1",
             "map_chapters": "1",
             "disposition:v:0": "default",
-            "avoid_negative_ts": "disabled",
             "max_muxing_queue_size": "9999",
         }
-        if filters := self._filters():
-            target["filter:v:0"] = ",".join(filters)
         if along.video_tags:
             target["metadata:s:v:0"] = list(along.video_tags)
         if along.brand_tags:
@@ -199,24 +177,13 @@ class VideoWriter:
             target["attach"] = [str(Path(self._covers.name) / str(number)) for number in range(len(along.covers))]
         for position, cover in enumerate(along.covers, 1 + len(along.streams)):
             target[f"metadata:s:{position}"] = [f"filename={cover.name}", f"mimetype={cover.media_type}"]
-        if self._target.suffix.lower() in (".mp4", ".m4v", ".mov"):
+        if self._is_mp4():
             target["movflags"] = "+faststart+use_metadata_tags" if along.has_foreign_tags else "+faststart"
-            target["video_track_timescale"] = str(tick.denominator)
-            # A late start is an edit in the movie's own time scale: milliseconds unless told otherwise.
-            target["movie_timescale"] = str(max(tick.denominator, 1000))
-        # The pixels stay as they are stored: the rotation is only a note for players.
-        pipe: dict[str, Any] = {}
-        if info.rotation_degrees or self._traits.is_mirrored:
-            pipe |= {"noautorotate": None, "display_rotation": str(info.rotation_degrees)}
-        if self._traits.is_mirrored:
-            pipe["display_hflip"] = None
-        if self._traits.hdr:
-            pipe |= hdr_options(self._binary, self._traits.hdr)
         source: dict[str, Any] = {}
-        if self._shift_ticks:
-            source["itsoffset"] = _seconds(-self._shift_ticks * tick)
+        if self.shift_ticks:
+            source["itsoffset"] = _seconds(-self.shift_ticks * tick)
         if self._start_seconds:
-            source["ss"] = _seconds(self._shift_ticks * tick - along.source_start_seconds)
+            source["ss"] = _seconds(self.shift_ticks * tick - along.source_start_seconds)
             target["copypriorss"] = "0"
         if probe:
             source["t"] = "1"
@@ -224,7 +191,42 @@ class VideoWriter:
             # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
             length = Fraction(self._end_seconds) - Fraction(self._start_seconds or 0)
             target["t"] = _seconds(length + max(tick, Fraction(1, 1000)))
-        return ffmpeg.command(self._binary, pipe, info.path, source, along.streams, str(self._temporary), target)
+        pipe = self._pipe_options()
+        return ffmpeg.command(self._binary, pipe, info.path, source, along.streams, str(self._temporary), target, joined=joined)
+
+    def _is_mp4(self) -> bool:
+        return self._target.suffix.lower() in (".mp4", ".m4v", ".mov")
+
+    def _encoder_options(self) -> dict[str, Any]:
+        tick = self._source.time_base
+        options: dict[str, Any] = {
+            **self._options,
+            **field_options(self._encoding.codec, self._traits.field_order, self._height),
+            "fps_mode:v:0": "passthrough",
+            "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
+        }
+        filters = self._filters()
+        return options | {"filter:v:0": ",".join(filters)} if filters else options
+
+    def muxer_options(self) -> dict[str, str]:
+        """What the muxer has to be told for exact times."""
+        options = {"avoid_negative_ts": "disabled"}
+        if not self._is_mp4():
+            return options
+        ticks = self._source.time_base.denominator
+        # A late start is an edit in the movie's own time scale: milliseconds unless told otherwise.
+        return options | {"video_track_timescale": str(ticks), "movie_timescale": str(max(ticks, 1000))}
+
+    def _pipe_options(self) -> dict[str, Any]:
+        # The pixels stay as they are stored: the rotation is only a note for players.
+        pipe: dict[str, Any] = {}
+        if self._source.rotation_degrees or self._traits.is_mirrored:
+            pipe |= {"noautorotate": None, "display_rotation": str(self._source.rotation_degrees)}
+        if self._traits.is_mirrored:
+            pipe["display_hflip"] = None
+        if self._traits.hdr:
+            pipe |= hdr_options(self._binary, self._traits.hdr)
+        return pipe
 
     def _filters(self) -> list[str]:
         colour, ratio = self._source.colour, self._source.sample_aspect_ratio
@@ -287,17 +289,54 @@ class VideoWriter:
         Raises:
             OutputError: ffmpeg has failed, e.g. on a full disk; the message holds its own words.
         """
-        assert self._run is not None
-        pts -= self._shift_ticks
-        if self._frame_count and pts <= self._last_pts:
-            pts = self._last_pts + 1
+        if self._run is None:
+            self._run = self._encode(self._command())
+        written = self._written.then(pts - self.shift_ticks)
         try:
-            self._run.write(planes, pts)
+            self._run.write(planes, written.last_pts)
         except OutputError as error:
             raise OutputError(f"{self._target}: {error}") from error
-        self._first_pts = self._first_pts if self._frame_count else pts
-        self._last_pts = pts
-        self._frame_count += 1
+        self._written = written
+
+    def _encode(self, command: list[str]) -> Run:
+        return Run(command, self._source, (self._width, self._height), self._stall_seconds)
+
+    def encode_segment(self, path: Path) -> Run:
+        """Encode some of the frames into a file of their own, as they would be in the target; times as `Run` takes them.
+
+        Args:
+            path: The file, of the target's suffix.
+        """
+        options = {**self._encoder_options(), **self.muxer_options()}
+        return self._encode(ffmpeg.command(self._binary, self._pipe_options(), None, {}, (), str(path), options))
+
+    def finish_segment(self, run: Run, path: Path, meant: Span) -> None:
+        """Wait until a segment is on the disk, and check it.
+
+        Raises:
+            OutputError: The encoder failed, or the file is not what was written.
+        """
+        run.finish(self._stall_seconds, path)
+        self.secure(path, meant)
+
+    def secure(self, path: Path, meant: Span) -> None:
+        """Check a file of segments and bring it to the disk.
+
+        Raises:
+            OutputError: It is not what was written, or the disk is full.
+        """
+        check_frames(path, meant, self._source.time_base)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def use(self, joined: Path, written: Span) -> None:
+        """Take the video from a file of segments.
+
+        Args:
+            joined: A file that stays until the `with` block has ended.
+            written: What is in it.
+        """
+        self._joined, self._written = joined, written
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Finish, check and publish the file, or remove it.
@@ -312,12 +351,17 @@ class VideoWriter:
             self._discard()
 
     def _publish(self) -> None:
-        assert self._run is not None
         assert self._temporary is not None
-        if not self._frame_count:
+        if not self._written.frames:
             raise OutputError(f"{self._target}: no frame was written")
         try:
-            self._run.finish(self._stall_seconds, self._temporary)
+            if self._joined is None:
+                assert self._run is not None
+                self._run.finish(self._stall_seconds, self._temporary)
+            else:
+                ffmpeg.run(self._command(joined=self._joined), self._stall_seconds, self._temporary)
+                lost = lost_in_target(self._temporary, self._target, self._encoding.codec, self._source, self._traits)
+                self.warnings += [line for line in lost if line not in self.warnings]
             self._verify(self._temporary)
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -330,21 +374,9 @@ class VideoWriter:
             raise OutputError(f"{self._target}: {error.strerror or error}") from error
 
     def _verify(self, path: Path) -> None:
-        try:
-            with av.open(str(path), metadata_errors="replace") as container:
-                stream = container.streams.video[0]
-                kinds = [other.type for other in container.streams]
-                # A cover comes back as a picture of its own.
-                kinds += ["attachment"] * len(self._companions.covers)
-                tick = stream.time_base or Fraction(1)
-                count, first, last = 0, math.inf, -math.inf
-                for packet in container.demux(stream):
-                    if packet.pts is not None and not packet.is_discard:
-                        count, first, last = count + 1, min(first, packet.pts), max(last, packet.pts)
-        except (av.FFmpegError, OSError, IndexError) as error:
-            raise OutputError(f"the written file cannot be read back: {error}") from error
-        if count != self._frame_count:
-            raise OutputError(f"{self._frame_count} frames were written, {count} are in the file")
+        kinds = check_frames(path, self._written, self._source.time_base)
+        # A cover comes back as a picture of its own.
+        kinds += ["attachment"] * len(self._companions.covers)
         is_cut = self._start_seconds is not None or self._end_seconds is not None
         for kind, meant in self._companions.counts.items():
             if (found := kinds.count(kind)) < meant:
@@ -352,12 +384,6 @@ class VideoWriter:
                 if kind == "audio" and not is_cut:
                     raise OutputError(lost)
                 self.warnings.append(f"{lost}; the others are silent between --start and --end" if is_cut else lost)
-        tolerance = max(tick, self._source.time_base)
-        for there, pts in ((first, self._first_pts), (last, self._last_pts)):
-            if abs(int(there) * tick - pts * self._source.time_base) > tolerance:
-                raise OutputError(
-                    f"a frame of {float(pts * self._source.time_base):.4f} s is at {float(int(there) * tick):.4f} s"
-                )
 
     def _discard(self) -> None:
         if self._run is not None:

@@ -1,0 +1,67 @@
+"""What a model knows after a frame as bytes, so that another process can go on with the next one."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+
+from rmfd_cli.errors import WeightsError
+from rmfd_cli.model.checkpoint import load_model, sha256
+from rmfd_cli.model.network import State
+from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, precision_for, restore_from
+from rmfd_cli.types import RestoreFrom, Rgb
+
+
+def restorer_from(model: str, device: str) -> RestoreFrom:
+    """Loads a model and gives the function that takes rain out of a stream of frames from any of them on.
+
+    Args:
+        model: as of `streaming.restorer`.
+        device: likewise.
+
+    Raises:
+        WeightsError: there is no such model or it is damaged.
+        MachineError: there is no such device.
+    """
+    where = choose_device(device)
+    network = load_model(find_weights(model)).to(where, precision_for(where))
+
+    def restore(frames: Iterable[Rgb], memory: bytes | None) -> Iterator[tuple[NDArray[np.float32], Callable[[], bytes]]]:
+        before = None if memory is None else from_bytes(memory, where)
+        for residual, after in restore_from(before, frames, network, where):
+            yield residual, partial(to_bytes, after)
+
+    return restore
+
+
+def identity(model: str, device: str) -> dict[str, str]:
+    """What decides a model's results: the hash of its weights, where it runs, and in which precision.
+
+    Raises:
+        WeightsError: there is no such model or it is damaged.
+        MachineError: there is no such device.
+    """
+    where, weights = choose_device(device), find_weights(model)
+    if not weights.is_file():
+        raise WeightsError(f"there are no weights at {weights}")
+    return {"weights": sha256(weights), "device": f"{where.type} ({precision_for(where)})"}
+
+
+def to_bytes(memory: Memory) -> bytes:
+    """A memory as a safetensors file."""
+    tensors = {**memory.state._asdict(), "image": memory.view.image, "luma": torch.from_numpy(memory.view.luma)}
+    return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def from_bytes(content: bytes, device: torch.device) -> Memory:
+    """The memory that `to_bytes` stored, on `device`.
+
+    Raises:
+        safetensors.SafetensorError, KeyError: the content is something else.
+    """
+    tensors = load(content)
+    view = View(tensors["image"].to(device), tensors["luma"].numpy())
+    return Memory(view, State(*(tensors[name].to(device) for name in State._fields)))

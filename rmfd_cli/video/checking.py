@@ -1,0 +1,60 @@
+"""Whether a file holds the frames that were written to it."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from rmfd_cli.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames that were written one after the other."""
+
+    frames: int = 0
+    first_pts: int = 0
+    last_pts: int = 0
+    """In ticks of the source's time base."""
+
+    def then(self, pts: int) -> "Span":
+        """With one frame more; a time that does not grow is moved up by a tick."""
+        if not self.frames:
+            return Span(1, pts, pts)
+        return Span(self.frames + 1, self.first_pts, max(pts, self.last_pts + 1))
+
+
+def check_frames(path: Path, meant: Span, time_base: Fraction) -> list[str]:
+    """Read a file back, without decoding it.
+
+    Args:
+        path: The file.
+        meant: The frames of its first video stream.
+        time_base: Of `meant`.
+
+    Returns:
+        The kind of each of its streams.
+
+    Raises:
+        OutputError: It cannot be read, or its frames are others.
+    """
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            stream = container.streams.video[0]
+            kinds = [other.type for other in container.streams]
+            tick = stream.time_base or Fraction(1)
+            count, first, last = 0, math.inf, -math.inf
+            for packet in container.demux(stream):
+                if packet.pts is not None and not packet.is_discard:
+                    count, first, last = count + 1, min(first, packet.pts), max(last, packet.pts)
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise OutputError(f"the written file cannot be read back: {error}") from error
+    if count != meant.frames:
+        raise OutputError(f"{meant.frames} frames were written, {count} are in the file")
+    tolerance = max(tick, time_base)
+    for there, pts in ((first, meant.first_pts), (last, meant.last_pts)):
+        if abs(int(there) * tick - pts * time_base) > tolerance:
+            raise OutputError(f"a frame of {float(pts * time_base):.4f} s is at {float(int(there) * tick):.4f} s")
+    return kinds

@@ -1,0 +1,70 @@
+"""What a model remembers can be stored after any frame, and going on from there gives the same bits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rmfd_cli.errors import WeightsError
+from rmfd_cli.model.checkpoint import export_weights, sha256
+from rmfd_cli.model.memory import from_bytes, identity, restorer_from, to_bytes
+from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.streaming import restorer
+
+FRAMES, CUT = 6, 3
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    network = Rmfd(ModelConfig()).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        # Away from the identity, so that the state matters.
+        parameter.add_(0.02 * torch.randn_like(parameter))
+    path = tmp_path_factory.mktemp("weights") / "some.safetensors"
+    export_weights(network, path)
+    return str(path)
+
+
+def pictures(dtype=np.uint8):
+    """A scene that moves by two pixels a frame, and another one from frame `CUT` on."""
+    rng = np.random.default_rng(1)
+    scenes = [rng.integers(0, top, (13, 24, 3)).repeat(4, 0).repeat(4, 1) for top in (250, 60)]
+    frames = [scenes[t >= CUT][:50, 2 * t : 2 * t + 70] + (0 if t < CUT else 190) for t in range(FRAMES)]
+    return [np.ascontiguousarray(frame * (257 if dtype is np.uint16 else 1), dtype) for frame in frames]
+
+
+@pytest.fixture(scope="module", params=[np.uint8, np.uint16])
+def clip_and_whole(request, weights):
+    frames = pictures(request.param)
+    return frames, list(restorer(weights, "cpu")(frames))
+
+
+@pytest.mark.parametrize("done", [1, CUT, CUT + 1, FRAMES])
+def test_going_on_after_any_frame_gives_the_same_bits(weights, clip_and_whole, done):
+    frames, whole = clip_and_whole
+    restore = restorer_from(weights, "cpu")
+    first = [(residual, remember) for (residual, remember), _ in zip(restore(frames, None), range(done), strict=False)]
+    rest = [residual for residual, _ in restorer_from(weights, "cpu")(frames[done:], first[-1][1]())]
+    for a, b in zip(whole, [*(residual for residual, _ in first), *rest], strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_without_its_memory_the_rest_is_another(weights):
+    frames = pictures()
+    *_, third = zip(restorer(weights, "cpu")(frames), range(3), strict=False)
+    assert not np.array_equal(third[0], next(restorer(weights, "cpu")(iter(frames[2:]))))
+
+
+def test_a_memory_survives_as_bytes(weights):
+    *_, (_, remember) = restorer_from(weights, "cpu")(pictures()[:3], None)
+    content = remember()
+    assert to_bytes(from_bytes(content, torch.device("cpu"))) == content
+
+
+def test_the_identity_of_a_model_is_that_of_its_weights(weights):
+    assert identity(weights, "cpu")["weights"] == sha256(Path(weights))
+    assert identity("small", "cpu")["weights"] != sha256(Path(weights))
+    with pytest.raises(WeightsError):
+        identity("/nowhere/x.safetensors", "cpu")
