@@ -18,16 +18,14 @@ from torch.nn import functional as F
 
 from rmfd_cli import physics
 from rmfd_cli.model.align import sampling_grid, warp
+from rmfd_cli.model.veil import CELL_PX, VeilEstimate, light_of_frame
 
-UNIT = 8
-"""Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth."""
+UNIT = CELL_PX
+"""Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth, that of the veil."""
 
 CANDIDATES = 2
 """Sources that a covered pixel can be filled from: following frame, last hazy estimate. The latter holds what the previous
 frame would give (docs/decisions.md)."""
-
-LIGHT = 9
-"""Numbers that describe the light of a whole frame: mean and spread of its cells' colour and darkest value, darkest of all."""
 
 MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
@@ -86,7 +84,7 @@ class Registered(NamedTuple):
     """`[B, 6, H, W]`: the middle frame, and how the luma of median, previous and following frame differs from its own."""
     cells: Tensor
     light: Tensor
-    """From `_light_of_frame`."""
+    """From `veil.light_of_frame`."""
     backwards: Tensor
     """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
     backwards_coarse: Tensor
@@ -105,7 +103,7 @@ class State(NamedTuple):
     airlight: Tensor
     """`[B, 3, 1, 1]`: running mean of A."""
     light: Tensor
-    """`[B, LIGHT + deep_width, 1, 1]`: running mean of `_light_of_frame` and of the features of the whole frame."""
+    """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
 
 
 class Recovered(NamedTuple):
@@ -183,23 +181,13 @@ class InverseRecovery(nn.Module):
         self.up = nn.Conv2d(deep, width, 1)
         self.decode = Residual(width)
         self.rain = nn.Conv2d(width, 16 * (CANDIDATES + 1 + 3), 1)
-        self.veil = nn.Conv2d(deep, 3, 1)
-        self.tint = nn.Conv2d(deep, 3, 1)
-        # A veil lifts the darkest values everywhere, and where there is a veil of rain, it rains: both are seen in the frame as
-        # a whole only.
-        self.light = nn.Conv2d(deep + 4 + LIGHT + deep, hidden, 1)
-        self.lift = nn.Conv2d(hidden, 3, 1)
-        # Begin near the identity: little covered, clear air.
-        for head in (self.rain, self.veil, self.tint):
-            nn.init.normal_(head.weight, std=0.01)
+        self.veil = VeilEstimate(deep)
+        # Begin near the identity: little covered.
+        nn.init.normal_(self.rain.weight, std=0.01)
         covered = 16 * CANDIDATES
         self.rain.bias = nn.Parameter(
             torch.zeros(16 * (CANDIDATES + 4)).index_fill_(0, torch.arange(covered, covered + 16), -2.0)
         )
-        self.veil.bias = nn.Parameter(torch.tensor([0.05, 0.0, 0.0]))
-        self.tint.bias = nn.Parameter(torch.zeros(3))
-        for parameter in self.lift.parameters():
-            nn.init.zeros_(parameter)
         self.hidden = hidden
 
     def gather(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
@@ -231,20 +219,12 @@ class InverseRecovery(nn.Module):
         return torch.addcmul(hazy, occlusion - share, last)
 
     def estimate_veil(self, deep: Tensor, registered: Registered, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
-        """T and U as in `Recovered`; A: where the network looks for airlight, the frame's own colour, corrected; the light."""
-        cells, light = registered.cells, registered.light
-        light = torch.cat([light, deep.mean((2, 3), keepdim=True, dtype=light.dtype)], 1)
+        """T and U as in `Recovered`, A, and the light that they were judged by."""
+        light = torch.cat([registered.light, deep.mean((2, 3), keepdim=True, dtype=registered.light.dtype)], 1)
         if last is not None:
             # The light of a scene hardly moves: running means over about five frames.
             light = last.light + 0.2 * (light - last.light)
-        seen_light = torch.cat([cells, light.expand(-1, -1, *cells.shape[-2:])], 1).to(deep.dtype)
-        lift = self.lift(F.relu(self.light(torch.cat([deep, seen_light], 1))))
-        maps = (self.veil(deep) + lift).to(cells.dtype)
-        veil = torch.cat([_within_unit(1 - maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
-        attention = torch.softmax(maps[:, 2:].flatten(2), -1)
-        seen = (attention * cells[:, 1:].flatten(2)).sum(-1, keepdim=True)
-        correction = (attention * self.tint(deep).to(cells.dtype).flatten(2)).sum(-1, keepdim=True)
-        airlight = (seen + 0.3 * torch.tanh(correction)).unsqueeze(-1)
+        veil, airlight = self.veil(deep, registered.cells, light)
         if last is not None:
             airlight = last.airlight + 0.2 * (airlight - last.airlight)
         return veil, airlight, light
@@ -322,7 +302,7 @@ class Rmfd(nn.Module):
             torch.minimum(previous_luma, following).clamp(max=0) - MEMORY_MARGIN,
             torch.maximum(previous_luma, following).clamp(min=0) + MEMORY_MARGIN,
             self.recovery.gather(frame, previous_luma, _luma(following)),
-            *_light_of_frame(frame),
+            *light_of_frame(frame),
             backwards,
             sampling_grid(to_previous, UNIT),
             (height, width),
@@ -368,21 +348,6 @@ def _pad(x: Tensor, unit: int) -> Tensor:
     if height % unit == 0 and width % unit == 0:
         return x
     return F.pad(x, (0, -width % unit, 0, -height % unit), mode="replicate")
-
-
-def _light_of_frame(frame: Tensor) -> tuple[Tensor, Tensor]:
-    """Darkest value and colour of every cell `[B, 4, H/8, W/8]`, and what they are like in the frame as a whole, `LIGHT`."""
-    dark = -F.max_pool2d(-frame.amin(1, keepdim=True), UNIT)
-    cells = torch.cat([dark, frame[..., UNIT // 2 :: UNIT, UNIT // 2 :: UNIT]], 1)
-    spread, mean = torch.var_mean(cells, (2, 3), correction=0, keepdim=True)
-    # A soft minimum, which one dead pixel does not decide.
-    darkest = -torch.log(torch.exp(-30 * dark).mean((2, 3), keepdim=True)) / 30
-    return cells, torch.cat([mean, (spread + 1e-4).sqrt(), darkest], 1)
-
-
-def _within_unit(x: Tensor) -> Tensor:
-    """Clipped to [T_MIN, 1], the gradient of the identity: clear air is exactly 1, and none is ever stuck there."""
-    return x + (x.clamp(physics.T_MIN, 1) - x).detach()
 
 
 def _to_pixels(x: Tensor) -> Tensor:

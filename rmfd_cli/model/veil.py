@@ -1,0 +1,83 @@
+"""The veil of a frame: its transmission T, airlight A and flow U, seen in the frame as a whole.
+
+One cell of a picture does not tell mist from a grey wall. What tells is how dark the darkest parts of the frame are, and
+whether it rains: haze on a dry day belongs to the scene.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rmfd_cli import physics
+
+CELL_PX = 8
+"""The veil is estimated per cell of so many pixels on a side."""
+
+LIGHT = 9
+"""Numbers that describe the light of a whole frame: mean and spread of its cells' darkest value and colour, darkest of all."""
+
+_HIDDEN = 64
+_SCENE = 96
+
+
+class VeilEstimate(nn.Module):
+    """T, U and A from the features of each cell, its darkest value and colour, and numbers about the whole frame.
+
+    Args:
+        width: channels of the features.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.local = nn.Conv2d(width + 4, _HIDDEN, 1)
+        self.scene = nn.Sequential(nn.Linear(LIGHT + width, _SCENE), nn.ReLU(), nn.Linear(_SCENE, _HIDDEN))
+        self.maps = nn.Conv2d(_HIDDEN, 3, 1)
+        self.tint = nn.Conv2d(_HIDDEN, 3, 1)
+        # Begin near the identity: clear air.
+        for head in (self.maps, self.tint):
+            nn.init.normal_(head.weight, std=0.01)
+        self.maps.bias = nn.Parameter(torch.tensor([0.05, 0.0, 0.0]))
+        self.tint.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, features: Tensor, cells: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
+        """The veil.
+
+        Args:
+            features: `[B, width, h, w]`, one per cell.
+            cells: `[B, 4, h, w]`, from `light_of_frame`.
+            light: `[B, LIGHT + width, 1, 1]`: the light of the frame and the mean features.
+
+        Returns:
+            T in [T_MIN, 1] and U, `[B, 2, h, w]`; A, `[B, 3, 1, 1]`: the frame's own colour where the network looks for
+            airlight, corrected.
+        """
+        seen = self.local(torch.cat([features, cells.to(features.dtype)], 1))
+        seen = F.relu(seen + self.scene(light.flatten(1).to(features.dtype))[..., None, None])
+        maps = self.maps(seen).to(cells.dtype)
+        veil = torch.cat([_within_unit(1 - maps[:, :1]), 0.1 * torch.tanh(maps[:, 1:2])], 1)
+        attention = torch.softmax(maps[:, 2:].flatten(2), -1)
+        colour = (attention * cells[:, 1:].flatten(2)).sum(-1, keepdim=True)
+        correction = (attention * self.tint(seen).to(cells.dtype).flatten(2)).sum(-1, keepdim=True)
+        return veil, (colour + 0.3 * torch.tanh(correction)).unsqueeze(-1)
+
+
+def light_of_frame(frame: Tensor) -> tuple[Tensor, Tensor]:
+    """Darkest value and colour of every cell, and what they are like in the frame as a whole.
+
+    Args:
+        frame: `[B, 3, H, W]`, sides multiples of `CELL_PX`.
+
+    Returns:
+        `[B, 4, H/8, W/8]` and `[B, LIGHT, 1, 1]`.
+    """
+    dark = -F.max_pool2d(-frame.amin(1, keepdim=True), CELL_PX)
+    cells = torch.cat([dark, frame[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]], 1)
+    spread, mean = torch.var_mean(cells, (2, 3), correction=0, keepdim=True)
+    # A soft minimum, which one dead pixel does not decide.
+    darkest = -torch.log(torch.exp(-30 * dark).mean((2, 3), keepdim=True)) / 30
+    return cells, torch.cat([mean, (spread + 1e-4).sqrt(), darkest], 1)
+
+
+def _within_unit(x: Tensor) -> Tensor:
+    """Clipped to [T_MIN, 1], the gradient of the identity: clear air is exactly 1, and none is ever stuck there."""
+    return x + (x.clamp(physics.T_MIN, 1) - x).detach()
