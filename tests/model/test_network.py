@@ -137,10 +137,10 @@ def test_transmission_stays_in_range_and_is_never_stuck_there(model):
     wild = copy.deepcopy(model).requires_grad_(True)
     window = windows(clip(3))[1]
     for bias, end in ((30.0, T_MIN), (-30.0, 1.0)):
-        torch.nn.init.constant_(wild.recovery.veil.bias, bias)
+        torch.nn.init.constant_(wild.recovery.veil.maps.bias, bias)
         restored, _ = wild.step(window, wild.initial_state())
         assert restored.transmission.detach().allclose(torch.tensor(end), atol=1e-4)
-        (gradient,) = torch.autograd.grad(restored.transmission.mean(), wild.recovery.veil.bias)
+        (gradient,) = torch.autograd.grad(restored.transmission.mean(), wild.recovery.veil.maps.bias)
         assert gradient[0] < -0.5
 
 
