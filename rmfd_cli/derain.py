@@ -25,7 +25,9 @@ from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.writer import VideoWriter
 
 QUEUED_FRAMES = 4
-"""Between two stages: enough to ride out a slow frame, few enough to keep 4K in memory."""
+"""Between two stages: enough to ride out a slow frame."""
+QUEUED_PX = 1 << 21
+"""Large frames queue up to so many pixels only: with its change, one of 4K takes 140 MB."""
 _POLL_SECONDS = 0.1
 
 LOSSLESS_CODEC = "ffv1"
@@ -204,9 +206,10 @@ def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[Derai
 def _run_stages(video: Reader, restore: Restore, compose: Compose, writer: Writer) -> Generator[int, None, None]:
     """Decode in one thread, restore in this one, compose and encode in a third; yields the count of frames done."""
     stop = threading.Event()
-    decoded: _Channel[Frame] = _Channel(stop)
-    restored: _Channel[tuple[Frame, NDArray[np.float32]]] = _Channel(stop)
     info = video.info
+    length = max(1, min(QUEUED_FRAMES, QUEUED_PX // (info.width_px * info.height_px)))
+    decoded: _Channel[Frame] = _Channel(stop, length)
+    restored: _Channel[tuple[Frame, NDArray[np.float32]]] = _Channel(stop, length)
 
     def write_all() -> None:
         for frame, residual in restored:
@@ -250,8 +253,8 @@ class _Stopped(Exception):  # noqa: N818 - no error: the way out of a stage when
 class _Channel(Generic[Item]):
     """A bounded queue between two stages, whose both ends let go once `stop` is set."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._queue: queue.Queue[Item | None] = queue.Queue(QUEUED_FRAMES)
+    def __init__(self, stop: threading.Event, length: int) -> None:
+        self._queue: queue.Queue[Item | None] = queue.Queue(length)
         self._stop = stop
 
     def put(self, item: Item | None) -> None:

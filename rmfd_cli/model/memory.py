@@ -11,8 +11,10 @@ import torch
 
 from rmfd_cli.errors import MemoryExhaustedError
 
-TILE_PX = 1 << 20
-"""Pixels, overlap included, that are seen at once unless asked otherwise: no frame up to 1280×720 is divided."""
+WHOLE_PX = 1 << 20
+"""Frames up to so many pixels are not divided unless asked for: 1280×720 and less."""
+TILE_PX = 1 << 19
+"""Pixels of a tile of larger ones, overlap included."""
 _SMALLEST_TILE_PX = 192 * 192
 
 _PROCESS_BYTES = 330 << 20
@@ -40,8 +42,8 @@ class Wish:
     """The bound that the size of tiles is chosen from; None to choose it by what there is."""
     any_device: bool = False
     """Whether the CPU may take over where another device has too little."""
-    tile_px: int = TILE_PX
-    """Where to begin when there is no bound."""
+    tile_px: int | None = None
+    """Where to begin when there is no bound, instead of what is usual."""
 
 
 AUTOMATIC = Wish()
@@ -63,7 +65,7 @@ def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
         if wish.memory_bytes is not None:
             yield Room(place, tile_px_within(wish.memory_bytes, frame_px))
             continue
-        tile_px = wish.tile_px
+        tile_px = wish.tile_px or (TILE_PX if frame_px > WHOLE_PX else frame_px)
         while tile_px > _SMALLEST_TILE_PX:
             yield Room(place, tile_px)
             tile_px = min(tile_px, frame_px) // 4

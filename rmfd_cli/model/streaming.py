@@ -141,10 +141,16 @@ def restore(
     waiting: deque[SceneWindow] = deque()
     """Windows that were taken and have not come back as residuals yet."""
 
+    broken: list[Exception] = []
+
     def taken() -> Iterator[SceneWindow]:
-        for window in windows:
-            waiting.append(window)
-            yield window
+        try:
+            for window in windows:
+                waiting.append(window)
+                yield window
+        except Exception as error:
+            broken.append(error)
+            raise
 
     onwards = taken()
     if next(onwards, None) is None:
@@ -153,6 +159,9 @@ def restore(
     frame = tiling.frame_box(*waiting[0].items[back].image.shape[-2:])
     last: Room | None = None
     for room in rooms(wish, device, frame.pixels):
+        if broken:
+            # What the frames come from failed at the same time, unheard: to go on would be to leave out the rest.
+            raise broken[0]
         if last is not None:
             warn(f"too little memory for {last}; going on with {room}")
         last = room

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rmfd_cli.model.memory import TILE_PX, Wish
+from rmfd_cli.model.memory import AUTOMATIC, Wish, rooms
 from rmfd_cli.model.network import ModelConfig, Rmfd
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.tiling import frame_box, overlap, tiles
@@ -49,8 +49,10 @@ def test_tiles_cover_every_pixel_once(height, width, most_px):
 
 
 def test_no_frame_up_to_720_lines_is_divided():
-    assert len(tiles(frame_box(720, 1280), TILE_PX, 64)) == 1
-    assert len(tiles(frame_box(1080, 1920), TILE_PX, 64)) > 1
+    for height, width, divided in ((720, 1280, False), (1080, 1920, True)):
+        frame = frame_box(height, width)
+        room = next(rooms(AUTOMATIC, CPU, frame.pixels))
+        assert (len(tiles(frame, room.tile_px, 64)) > 1) == divided
 
 
 @pytest.mark.parametrize("step", [(0, 0), (3, -5), (24, 40)])
