@@ -32,7 +32,7 @@ EPILOG = f"""\b
 Examples:
   rmfd derain rain.mp4 -o dry.mp4
   rmfd derain rain.mkv -o dry.mkv --codec libx265 --crf 20
-  rmfd derain rain-4k.mp4 -o dry.mp4 --memory 2GiB
+  rmfd derain rain-4k.mp4 -o dry.mp4 --memory 3GiB
   rmfd derain rain.mp4 -o look.mp4 --start 1:30 --end 1:40 --compare split
   rmfd derain recordings/ -o dry/ --report dry.json
   rmfd derain *.mp4 -o 'dry/{{stem}}_dry{{suffix}}'

@@ -11,14 +11,14 @@ import torch
 
 from rmfd_cli.errors import MemoryExhaustedError
 
-WHOLE_PX = 1 << 20
-"""Frames up to so many pixels are not divided unless asked for: 1280×720 and less."""
-TILE_PX = 1 << 19
+WHOLE_PX = 1 << 19
+"""Frames up to so many pixels are not divided on a CPU unless asked for: 800×600 and less."""
+TILE_PX = 1 << 18
 """Pixels of a tile of larger ones, overlap included."""
 _SMALLEST_TILE_PX = 192 * 192
 
 _PROCESS_BYTES = 330 << 20
-_FRAME_BYTES_PER_PX = 220
+_FRAME_BYTES_PER_PX = 230
 _TILE_BYTES_PER_PX = 420
 
 
@@ -65,7 +65,7 @@ def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
         if wish.memory_bytes is not None:
             yield Room(place, tile_px_within(wish.memory_bytes, frame_px))
             continue
-        tile_px = wish.tile_px or (TILE_PX if frame_px > WHOLE_PX else frame_px)
+        tile_px = wish.tile_px or (TILE_PX if place == cpu and frame_px > WHOLE_PX else frame_px)
         while tile_px > _SMALLEST_TILE_PX:
             yield Room(place, tile_px)
             tile_px = min(tile_px, frame_px) // 4
@@ -82,7 +82,8 @@ def tile_px_within(memory_bytes: int, frame_px: int) -> int:
     tile_px = (memory_bytes - fixed) // _TILE_BYTES_PER_PX
     if tile_px < _SMALLEST_TILE_PX:
         least = -(-(fixed + _TILE_BYTES_PER_PX * _SMALLEST_TILE_PX) >> 20)
-        raise MemoryExhaustedError(f"--memory is too little for frames of this size; give at least {least}MiB")
+        given = f"--memory is {memory_bytes / 2**20:.0f}MiB"
+        raise MemoryExhaustedError(f"{given}, too little for frames of this size; give at least {least}MiB")
     return tile_px
 
 
@@ -96,7 +97,7 @@ def shortage(wish: Wish, room: Room | None) -> MemoryExhaustedError:
     where = room.device if room else "this machine"
     if wish.memory_bytes is not None:
         return MemoryExhaustedError(f"{where} has less memory than --memory allows to use; give less, or leave it out")
-    other = "" if where == torch.device("cpu") else "leave --device out or pass --device cpu, "
+    other = "" if room is None or where == torch.device("cpu") else "leave --device out or pass --device cpu, "
     return MemoryExhaustedError(
         f"{where} has too little memory for frames of this size; {other}close other programs, or scale the video down"
     )

@@ -32,8 +32,8 @@ Item = TypeVar("Item")
 class View(NamedTuple):
     """What is computed once per frame, however many windows it appears in."""
 
-    image: Tensor
-    """`[3, H, W]` uint8 or uint16, not on the device: a tile at a time goes there."""
+    image: Rgb
+    """The frame itself; a tile at a time goes to the device."""
     luma: NDArray[np.uint8]
     """What the flow is estimated on."""
 
@@ -41,7 +41,7 @@ class View(NamedTuple):
 class Found(NamedTuple):
     """What stage 1 hands to stage 2, of a whole frame."""
 
-    image: Tensor
+    image: Rgb
     tiles: tuple[tiling.Tile, ...]
     recovered: Recovered
     state: State
@@ -149,14 +149,14 @@ def restore(
                 waiting.append(window)
                 yield window
         except Exception as error:
-            broken.append(error)
-            raise
+            broken.append(shortage(wish, None) if is_shortage(error) else error)
+            raise broken[0] from None
 
     onwards = taken()
     if next(onwards, None) is None:
         return
     state: State | None = None
-    frame = tiling.frame_box(*waiting[0].items[back].image.shape[-2:])
+    frame = tiling.frame_box(*waiting[0].items[back].image.shape[:2])
     last: Room | None = None
     for room in rooms(wish, device, frame.pixels):
         if broken:
@@ -224,7 +224,7 @@ def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, tu
     else:
         backwards = reverse_flow(estimate_flow(previous.luma, current.luma) if last_onwards is None else last_onwards)
     onwards = still if following is current else estimate_flow(current.luma, following.luma)
-    size = (current.image.shape[-2], current.image.shape[-1])
+    size = (current.image.shape[0], current.image.shape[1])
     there, back = (torch.from_numpy(enlarge_flow(flow, size))[None] for flow in (onwards, backwards))
     return onwards, (back, there)
 
@@ -248,7 +248,7 @@ def _recover(
 
 
 def _refine(model: Rmfd, found: Found) -> NDArray[np.float32]:
-    residual = np.empty((*found.image.shape[-2:], 3), np.float32)
+    residual = np.empty(found.image.shape, np.float32)
     for tile in found.tiles:
         before = tiling.pixels(found.image, tile.box, found.recovered.hazy.device)[0]
         restored = tiling.refine(model, tile, found.recovered).image[0, :, : before.shape[-2], : before.shape[-1]]
@@ -286,4 +286,4 @@ def _ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
 
 
 def _view(rgb: Rgb) -> View:
-    return View(torch.from_numpy(np.stack(cv2.split(rgb))), luma_for_flow(rgb))
+    return View(rgb, luma_for_flow(rgb))

@@ -9,10 +9,13 @@ import functools
 from itertools import pairwise
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
 from rmfd_cli.model.network import UNIT, Cleared, ModelConfig, Recovered, Registered, Restored, Rmfd, State, Window
+from rmfd_cli.types import Rgb
 
 LEAST_PX = 64
 """Side of the smallest tile, which is mostly overlap."""
@@ -118,13 +121,13 @@ def _seen_pixels(frame: Box, rows: int, columns: int, margin: int) -> tuple[int,
     return max(heights) * max(widths), sum(heights) * sum(widths)
 
 
-def register(model: Rmfd, tile: Tile, images: tuple[Tensor, Tensor, Tensor], flows: tuple[Tensor, Tensor]) -> Piece:
+def register(model: Rmfd, tile: Tile, images: tuple[Rgb, Rgb, Rgb], flows: tuple[Tensor, Tensor]) -> Piece:
     """`Rmfd.register` for a tile, on the model's device.
 
     Args:
         model: the network.
         tile: the piece.
-        images: previous, current and following frame, `[3, H, W]` uint8 or uint16, on any device.
+        images: previous, current and following frame, `[H, W, 3]` uint8 or uint16.
         flows: from the current one to the others, `[1, H, W, 2]` in pixels, on any device.
     """
     device = next(model.parameters()).device
@@ -138,9 +141,10 @@ def register(model: Rmfd, tile: Tile, images: tuple[Tensor, Tensor, Tensor], flo
     return Piece(tile, before, model.register(Window(previous, current, following, to_previous, to_following, *corners)))
 
 
-def pixels(image: Tensor, box: Box, device: torch.device) -> Tensor:
-    """A piece of an image as the network takes it: `[3, H, W]` uint8 or uint16 to `[1, 3, h, w]` float32 in [0, 1]."""
-    piece = box.cut(image)
+def pixels(image: Rgb, box: Box, device: torch.device) -> Tensor:
+    """A piece of an image as the network takes it: `[H, W, 3]` uint8 or uint16 to `[1, 3, h, w]` float32 in [0, 1]."""
+    interleaved = np.ascontiguousarray(image[box.top : box.bottom, box.left : box.right])
+    piece = torch.from_numpy(np.stack(cv2.split(interleaved)))
     if piece.dtype == torch.uint8:
         # A quarter of the bytes to move.
         return piece.to(device).to(torch.float32).mul_(1 / 255)[None]

@@ -48,8 +48,8 @@ def test_tiles_cover_every_pixel_once(height, width, most_px):
     assert (count == 1).all()
 
 
-def test_no_frame_up_to_720_lines_is_divided():
-    for height, width, divided in ((720, 1280, False), (1080, 1920, True)):
+def test_no_frame_is_divided_that_is_small_enough():
+    for height, width, divided in ((600, 800, False), (1080, 1920, True)):
         frame = frame_box(height, width)
         room = next(rooms(AUTOMATIC, CPU, frame.pixels))
         assert (len(tiles(frame, room.tile_px, 64)) > 1) == divided
