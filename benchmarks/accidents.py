@@ -51,8 +51,8 @@ def fading(pictures, memory=None):
 
 if "--stand-in" in sys.argv:
     sys.argv.remove("--stand-in")
-    command.lazy_restorer = lambda model, device: lambda pictures: (residual for residual, _ in fading(pictures))
-    command.lazy_restorer_from = lambda model, device: (fading, lambda: {{"weights": "none"}})
+    command.lazy_restorer = lambda *_: lambda pictures: (residual for residual, _ in fading(pictures))
+    command.lazy_restorer_from = lambda *_: (fading, lambda: {{"weights": "none"}})
 rmfd_cli.derain.derain_in_segments = functools.partial(rmfd_cli.derain.derain_in_segments, segment_frames={SEGMENT_FRAMES})
 VideoWriter.__init__.__kwdefaults__["stall_seconds"] = {STALL_SECONDS}
 cli.main()

@@ -131,7 +131,7 @@ def run(model: Rmfd, windows: list[Window], part: Without) -> Tensor:
     for window in windows:
         registered = model.register(part.window(window))
         recovered, state = model.recover(registered, None if state is None else part.state(state, registered))
-        results.append(part.result(model.refine(registered, recovered))[0].clamp(0, 1))
+        results.append(part.result(model.refine(recovered, registered.size))[0].clamp(0, 1))
     return torch.stack(results)
 
 

@@ -29,6 +29,11 @@ from rmfd_cli.video.segments import SEGMENT_FRAMES, SegmentWriter
 from rmfd_cli.video.work import Work, file_identity
 from rmfd_cli.video.writer import VideoWriter
 
+QUEUED_FRAMES = 4
+"""Between two stages: enough to ride out a slow frame."""
+QUEUED_PX = 1 << 21
+"""Large frames queue up to so many pixels only: with its change, one of 4K takes 140 MB."""
+
 LOSSLESS_CODEC = "ffv1"
 """The encoder that takes pictures as they are."""
 
@@ -305,8 +310,9 @@ def _run_stages(
 ) -> Generator[int, None, None]:
     """Decode in one thread, restore in this one, compose and encode in a third; yields the count of frames done."""
     stop = threading.Event()
-    decoded: Channel[Frame] = Channel(stop)
-    restored: Channel[tuple[Frame, Item]] = Channel(stop)
+    length = max(1, min(QUEUED_FRAMES, QUEUED_PX // (info.width_px * info.height_px)))
+    decoded: Channel[Frame] = Channel(stop, length)
+    restored: Channel[tuple[Frame, Item]] = Channel(stop, length)
 
     def write_all() -> None:
         for frame, item in restored:

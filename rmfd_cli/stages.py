@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-QUEUED_ITEMS = 4
-"""Between two stages: enough to ride out a slow frame, few enough to keep 4K in memory."""
 _POLL_SECONDS = 0.1
 
 Item = TypeVar("Item")
@@ -19,8 +17,8 @@ class Stopped(Exception):  # noqa: N818
 class Channel(Generic[Item]):
     """A bounded queue between two stages, whose both ends let go once `stop` is set."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._queue: queue.Queue[Item | None] = queue.Queue(QUEUED_ITEMS)
+    def __init__(self, stop: threading.Event, length: int) -> None:
+        self._queue: queue.Queue[Item | None] = queue.Queue(length)
         self._stop = stop
 
     def put(self, item: Item | None) -> None:

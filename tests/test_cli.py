@@ -24,7 +24,7 @@ import numpy as np
 from rmfd_cli import cli
 from rmfd_cli.cli import derain as command
 
-def restorer(model, device):
+def restorer(model, device, *memory, **warn):
     def restore(pictures):
         for picture in pictures:
             if "MARK" in os.environ:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rmfd_cli.batch.plan import Job
-from rmfd_cli.errors import OutputError, PartialFailureError, RmfdError
+from rmfd_cli.errors import MemoryExhaustedError, OutputError, PartialFailureError, RmfdError
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import DerainReport
@@ -63,6 +63,8 @@ def run_jobs(jobs: Sequence[Job], work: "Callable[[Job], DerainReport]", *, fail
 
 def failed(source: str, target: str | None, error: Exception) -> Outcome:
     """The outcome of a job that ended with `error`."""
+    if isinstance(error, MemoryError):
+        error = MemoryExhaustedError(f"{source}: this machine has too little memory; close other programs, or scale it down")
     code = error.exit_code if isinstance(error, RmfdError) else 1
     return Outcome(source, target, "failed", error=error_line(error), exit_code=code)
 

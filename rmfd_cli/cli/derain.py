@@ -33,6 +33,7 @@ EPILOG = f"""\b
 Examples:
   rmfd derain rain.mp4 -o dry.mp4
   rmfd derain rain.mkv -o dry.mkv --codec libx265 --crf 20
+  rmfd derain rain-4k.mp4 -o dry.mp4 --memory 3GiB
   rmfd derain rain.mp4 -o look.mp4 --start 1:30 --end 1:40 --compare split
   rmfd derain long.mkv -o dry.mkv --resume
   rmfd derain recordings/ -o dry/ --report dry.json
@@ -73,6 +74,20 @@ def parse_length(text: str) -> float:
     return seconds
 
 
+def parse_size(text: str) -> int:
+    """Bytes from `2GiB`, `900MB`, `1.5G` or a plain number; G and GiB are the same, GB is a thousandth of a thousandth less.
+
+    Raises:
+        typer.BadParameter: It is none of these, or nothing.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(?:([kmgt])(i?b)?|b)?", text.strip().lower())
+    power = " kmgt".index((match[2] or " ") if match else " ")
+    size = int(float(match[1]) * (1000 if match[3] == "b" else 1024) ** power) if match else 0
+    if not size:
+        raise typer.BadParameter(f"'{text}' is no size; write such as 2GiB or 900MB")
+    return size
+
+
 def derain(
     output: Annotated[
         str,
@@ -99,6 +114,15 @@ def derain(
     null: Annotated[bool, typer.Option("--null", "-0", help="Names in the list end with NUL: find -print0.")] = False,
     model: Annotated[str, typer.Option(help="auto, the name of shipped weights (small), or a .safetensors file.")] = "auto",
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_size,
+            metavar="SIZE",
+            help="Keep to so much memory, such as 2GiB or 900MB: large frames are restored in tiles. [default: as there is]",
+            show_default=False,
+        ),
+    ] = None,
     strength: Annotated[float, typer.Option(help="How much of the change to apply, 0 to 1.")] = DerainOptions.strength,
     start: Annotated[
         float | None, typer.Option(parser=parse_time, metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
@@ -204,8 +228,9 @@ def derain(
         ended = [failed(name, None, error) for name, error in found.unreadable]
         for outcome in ended:
             tell_outcome(outcome, quiet)
-        restore = lazy_restorer(model, device)
-        going_on = lazy_restorer_from(model, device) if resume else None
+        warn = _ignore if quiet else _warn
+        restore = lazy_restorer(model, device, memory, warn)
+        going_on = lazy_restorer_from(model, device, memory, warn) if resume else None
         if verbose:
             _print_details(model, device, options)
         style: Style = "none" if quiet else progress
@@ -328,7 +353,17 @@ def _encoding(codec: str, crf: float | None, preset: str | None, lossless: bool)
     return Encoding("ffv1") if lossless else Encoding(codec, crf, preset)
 
 
-def lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
+def _warn(text: str) -> None:
+    typer.echo(f"rmfd: warning: {text}", err=True)
+
+
+def _ignore(text: str) -> None:
+    pass
+
+
+def lazy_restorer(
+    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = _ignore
+) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """The model as a function, loaded once, when the first frame is asked for."""
 
     @cache
@@ -339,12 +374,14 @@ def lazy_restorer(model: str, device: str) -> Callable[[Iterable[Any]], Iterator
 
         keep_freed_memory()
         share_cores()
-        return restorer(model, device)
+        return restorer(model, device, memory_bytes, warn)
 
     return lambda pictures: load()(pictures)
 
 
-def lazy_restorer_from(model: str, device: str) -> "tuple[RestoreFrom, Callable[[], dict[str, str]]]":
+def lazy_restorer_from(
+    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = _ignore
+) -> "tuple[RestoreFrom, Callable[[], dict[str, str]]]":
     """As `lazy_restorer`, of a model that can go on; and what decides its results."""
 
     @cache
@@ -354,13 +391,13 @@ def lazy_restorer_from(model: str, device: str) -> "tuple[RestoreFrom, Callable[
 
         keep_freed_memory()
         share_cores()
-        return restorer_from(model, device)
+        return restorer_from(model, device, memory_bytes, warn)
 
     @cache
     def identify() -> dict[str, str]:
         from rmfd_cli.model.memory import identity
 
-        return identity(model, device)
+        return identity(model, device, memory_bytes)
 
     return lambda pictures, memory: load()(pictures, memory), identify
 

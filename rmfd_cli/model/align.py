@@ -80,12 +80,16 @@ def _search() -> cv2.DISOpticalFlow:
     return search
 
 
-def sampling_grid(flow: Tensor, every: int = 1) -> Tensor:
+def sampling_grid(
+    flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0), size: tuple[int, int] | None = None
+) -> Tensor:
     """Where the pixels of the current frame lie in a neighbour, in the coordinates of `grid_sample`.
 
     Args:
         flow: `[B, H, W, 2]` displacement (x, y) in pixels.
         every: take only the middle of each block of so many pixels, for images that are so much smaller.
+        corner: (top, left) of the neighbour in pixels of the current frame, where both are pieces of larger ones.
+        size: (height, width) of the neighbour in pixels, where it is not that of the current frame.
 
     Returns:
         `[B, H/every, W/every, 2]`.
@@ -93,10 +97,15 @@ def sampling_grid(flow: Tensor, every: int = 1) -> Tensor:
     height, width = flow.shape[1:3]
     flow = flow[:, every // 2 :: every, every // 2 :: every]
     still = _still_grid(*flow.shape[1:3], flow.device)
-    return torch.addcmul(still, flow, flow.new_tensor([2 / width, 2 / height]))
+    (top, left), (rows, columns) = corner, size or (height, width)
+    if (top, left, rows, columns) != (0, 0, height, width):
+        shift = flow.new_tensor([(width - 2 * left) / columns - 1, (height - 2 * top) / rows - 1])
+        still = torch.addcmul(shift, still, flow.new_tensor([width / columns, height / rows]))
+    return torch.addcmul(still, flow, flow.new_tensor([2 / columns, 2 / rows]))
 
 
-@functools.lru_cache(maxsize=8)
+# As many as tiles of one frame have shapes, at two resolutions.
+@functools.lru_cache(maxsize=18)
 def _still_grid(rows: int, columns: int, device: torch.device) -> Tensor:
     # An ordinary tensor even when first asked for during inference, since training may ask next.
     with torch.inference_mode(False):

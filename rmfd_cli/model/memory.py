@@ -11,16 +11,21 @@ from safetensors.torch import load, save
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.checkpoint import load_model, sha256
 from rmfd_cli.model.network import State
+from rmfd_cli.model.room import Wish
 from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, precision_for, restore_from
 from rmfd_cli.types import RestoreFrom, Rgb
 
 
-def restorer_from(model: str, device: str) -> RestoreFrom:
+def restorer_from(
+    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = lambda text: None
+) -> RestoreFrom:
     """Loads a model and gives the function that takes rain out of a stream of frames from any of them on.
 
     Args:
         model: as of `streaming.restorer`.
         device: likewise.
+        memory_bytes: likewise.
+        warn: likewise.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
@@ -28,17 +33,18 @@ def restorer_from(model: str, device: str) -> RestoreFrom:
     """
     where = choose_device(device)
     network = load_model(find_weights(model)).to(where, precision_for(where))
+    wish = Wish(memory_bytes, any_device=device == "auto")
 
     def restore(frames: Iterable[Rgb], memory: bytes | None) -> Iterator[tuple[NDArray[np.float32], Callable[[], bytes]]]:
         before = None if memory is None else from_bytes(memory, where)
-        for residual, after in restore_from(before, frames, network, where):
+        for residual, after in restore_from(before, frames, network, where, wish, warn):
             yield residual, partial(to_bytes, after)
 
     return restore
 
 
-def identity(model: str, device: str) -> dict[str, str]:
-    """What decides a model's results: the hash of its weights, where it runs, and in which precision.
+def identity(model: str, device: str, memory_bytes: int | None = None) -> dict[str, str]:
+    """What decides a model's results: the hash of its weights, where it runs, in which precision, and in how large tiles.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
@@ -47,13 +53,14 @@ def identity(model: str, device: str) -> dict[str, str]:
     where, weights = choose_device(device), find_weights(model)
     if not weights.is_file():
         raise WeightsError(f"there are no weights at {weights}")
-    return {"weights": sha256(weights), "device": f"{where.type} ({precision_for(where)})"}
+    device_and_precision = f"{where.type} ({precision_for(where)})"
+    return {"weights": sha256(weights), "device": device_and_precision, "memory": str(memory_bytes or "as needed")}
 
 
 def to_bytes(memory: Memory) -> bytes:
     """A memory as a safetensors file."""
-    tensors = {**memory.state._asdict(), "image": memory.view.image, "luma": torch.from_numpy(memory.view.luma)}
-    return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    view = {name: torch.from_numpy(image) for name, image in memory.view._asdict().items()}
+    return save({name: tensor.cpu().contiguous() for name, tensor in (view | memory.state._asdict()).items()})
 
 
 def from_bytes(content: bytes, device: torch.device) -> Memory:
@@ -63,5 +70,5 @@ def from_bytes(content: bytes, device: torch.device) -> Memory:
         safetensors.SafetensorError, KeyError: the content is something else.
     """
     tensors = load(content)
-    view = View(tensors["image"].to(device), tensors["luma"].numpy())
+    view = View(tensors["image"].numpy(), tensors["luma"].numpy())
     return Memory(view, State(*(tensors[name].to(device) for name in State._fields)))

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from rmfd_cli import physics
 from rmfd_cli.model.align import sampling_grid, warp
-from rmfd_cli.model.veil import CELL_PX, VeilEstimate, light_of_frame
+from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
 
 UNIT = CELL_PX
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth, that of the veil."""
@@ -75,6 +75,9 @@ class Window(NamedTuple):
     to_previous: Tensor
     to_following: Tensor
     """`[B, H, W, 2]` displacement (x, y) in pixels, from `align.enlarge_flow`."""
+    previous_corner: tuple[int, int] = (0, 0)
+    following_corner: tuple[int, int] = (0, 0)
+    """(top, left) of the outer frames in the middle one, in pixels, where all are pieces; then their sizes may differ."""
 
 
 class Registered(NamedTuple):
@@ -90,8 +93,7 @@ class Registered(NamedTuple):
     evidence: Tensor
     """`[B, 6, H, W]`: the middle frame, and how the luma of median, previous and following frame differs from its own."""
     cells: Tensor
-    light: Tensor
-    """From `veil.light_of_frame`."""
+    """From `veil.cells_of_frame`."""
     backwards: Tensor
     """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
     backwards_coarse: Tensor
@@ -111,6 +113,20 @@ class State(NamedTuple):
     """`[B, 3, 1, 1]`: running mean of A."""
     light: Tensor
     """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
+
+
+class Cleared(NamedTuple):
+    """What stage 1 finds around each pixel, before it judges the frame as a whole; padded."""
+
+    hazy: Tensor
+    hidden: Tensor
+    """As in `State`."""
+    deep: Tensor
+    """`[B, deep_width, H/8, W/8]`."""
+    features: Tensor
+    """`[B, width, H/4, W/4]`."""
+    cells: Tensor
+    """As in `Registered`."""
 
 
 class Recovered(NamedTuple):
@@ -225,13 +241,13 @@ class InverseRecovery(nn.Module):
         hazy = torch.addcmul(frame - maps[:, 3:], share, following)
         return torch.addcmul(hazy, occlusion - share, last)
 
-    def estimate_veil(self, deep: Tensor, registered: Registered, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
+    def estimate_veil(self, deep: Tensor, cells: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
         """T and U as in `Recovered`, A, and the light that they were judged by."""
-        light = torch.cat([registered.light, deep.mean((2, 3), keepdim=True, dtype=registered.light.dtype)], 1)
+        light = torch.cat([light_of_cells(cells), deep.mean((2, 3), keepdim=True, dtype=cells.dtype)], 1)
         if last is not None:
             # The light of a scene hardly moves: running means over about five frames.
             light = last.light + 0.2 * (light - last.light)
-        veil, airlight = self.veil(deep, registered.cells, light)
+        veil, airlight = self.veil(deep, cells, light)
         if last is not None:
             airlight = last.airlight + 0.2 * (airlight - last.airlight)
         return veil, airlight, light
@@ -289,7 +305,7 @@ class Rmfd(nn.Module):
         """
         registered = self.register(window)
         recovered, state = self.recover(registered, state)
-        return self.refine(registered, recovered), state
+        return self.refine(recovered, registered.size), state
 
     def register(self, window: Window) -> Registered:
         """Brings the neighbours of a window into register; needs no state, so it can run ahead."""
@@ -298,8 +314,10 @@ class Rmfd(nn.Module):
         to_previous, to_following = (
             _pad(x.permute(0, 3, 1, 2), UNIT).permute(0, 2, 3, 1) for x in (window.to_previous, window.to_following)
         )
-        backwards = sampling_grid(to_previous)
-        following = warp(following, sampling_grid(to_following)) - frame
+        last = (window.previous_corner, (previous.shape[-2], previous.shape[-1]))
+        backwards = sampling_grid(to_previous, 1, *last)
+        onwards = sampling_grid(to_following, 1, window.following_corner, (following.shape[-2], following.shape[-1]))
+        following = warp(following, onwards) - frame
         # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
         previous_luma = warp(_luma(previous), backwards) - _luma(frame)
         # Everything that needs no state is done here, since `recover` is the slowest part of a step.
@@ -309,14 +327,23 @@ class Rmfd(nn.Module):
             torch.minimum(previous_luma, following).clamp(max=0) - MEMORY_MARGIN,
             torch.maximum(previous_luma, following).clamp(min=0) + MEMORY_MARGIN,
             self.recovery.gather(frame, previous_luma, _luma(following)),
-            *light_of_frame(frame),
+            cells_of_frame(frame),
             backwards,
-            sampling_grid(to_previous, UNIT),
+            sampling_grid(to_previous, UNIT, *last),
             (height, width),
         )
 
     def recover(self, registered: Registered, state: State | None) -> tuple[Recovered, State]:
-        """Stage 1 as far as the next frame needs it: takes off streaks and drops, and estimates the veil."""
+        """Stage 1 as far as the next frame needs it: `clear`, then `judge`."""
+        return self.judge(self.clear(registered, state), state)
+
+    def clear(self, registered: Registered, state: State | None) -> Cleared:
+        """Takes off streaks and drops; what it finds for a pixel depends on what is near it.
+
+        Args:
+            registered: a frame, or a piece of one.
+            state: whose maps lie where the previous frame of the window lay.
+        """
         frame = registered.frame
         if state is None:
             last, last_hidden = torch.zeros_like(frame), None
@@ -325,12 +352,22 @@ class Rmfd(nn.Module):
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last, last_hidden)
         hazy = self.recovery.remove_rain(features, frame, registered.following, last)
-        veil, airlight, light = self.recovery.estimate_veil(deep, registered, state)
-        return Recovered(hazy, airlight, veil, features), State(hidden, hazy, airlight, light)
+        return Cleared(hazy, hidden, deep, features, registered.cells)
 
-    def refine(self, registered: Registered, recovered: Recovered) -> Restored:
-        """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate."""
-        hazy, (height, width) = recovered.hazy, registered.size
+    def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
+        """Estimates the veil, for which it takes the whole frame."""
+        veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
+        recovered = Recovered(cleared.hazy, airlight, veil, cleared.features)
+        return recovered, State(cleared.hidden, cleared.hazy, airlight, light)
+
+    def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:
+        """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate.
+
+        Args:
+            recovered: of a frame, or of a piece of one.
+            size: (H, W) without padding.
+        """
+        hazy, (height, width) = recovered.hazy, size
         veil = F.interpolate(recovered.veil, size=hazy.shape[-2:], mode="bilinear", align_corners=False)
         transmission, flow = veil[:, :1], veil[:, 1:]
         coarse = physics.remove_veil(hazy, transmission, recovered.airlight, flow)

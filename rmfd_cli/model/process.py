@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8  # malloc.h
 _KEPT_BYTES = 1 << 30
 _STEP_BYTES = 64 << 20
 
@@ -23,7 +23,7 @@ def keep_freed_memory() -> bool:
     """Tells glibc to serve large allocations from its heap and to keep up to 1 GiB of what is freed there.
 
     torch allocates every intermediate map anew, and glibc maps and unmaps each from the kernel, which has to clear it: the page
-    faults cost as much as the arithmetic.
+    faults cost as much as the arithmetic. All threads share one heap, or each would keep what it frees to itself.
 
     Returns:
         Whether it was done; other C libraries are left alone.
@@ -34,5 +34,5 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_TOP_PAD, _STEP_BYTES))
+    settings = ((_M_ARENA_MAX, 1), (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_TOP_PAD, _STEP_BYTES))
     return all(mallopt(name, value) == 1 for name, value in settings)

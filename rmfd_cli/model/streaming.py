@@ -1,10 +1,13 @@
 """From a stream of frames to a stream of residuals: windows, alignment and the recurrent state around the network."""
 
-from collections.abc import Iterable, Iterator
+import copy
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -12,23 +15,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rmfd_cli.errors import MachineError, MemoryExhaustedError
+from rmfd_cli.errors import MachineError
+from rmfd_cli.model import tiling
 from rmfd_cli.model.align import Flow, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.network import Recovered, Registered, Rmfd, State, Window
+from rmfd_cli.model.network import Cleared, Recovered, Rmfd, State
+from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut
 from rmfd_cli.types import Restore, Rgb
 from rmfd_cli.windows import Window as SceneWindow
 from rmfd_cli.windows import sliding
 
-LARGEST = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+Item = TypeVar("Item")
 
 
 class View(NamedTuple):
     """What is computed once per frame, however many windows it appears in."""
 
-    image: Tensor
-    """`[1, 3, H, W]` float32 in [0, 1], on the model's device."""
+    image: Rgb
+    """The frame itself; a tile at a time goes to the device."""
     luma: NDArray[np.uint8]
     """What the flow is estimated on."""
 
@@ -41,12 +46,29 @@ class Memory(NamedTuple):
     """What the step on that frame left."""
 
 
-def restorer(model: str, device: str) -> Restore:
+class Found(NamedTuple):
+    """What stage 1 hands to stage 2, of a whole frame."""
+
+    view: View
+    tiles: tuple[tiling.Tile, ...]
+    recovered: Recovered
+    state: State
+
+
+class _NoRoom(Exception):  # noqa: N818 - not the user's yet: there may be another room
+    pass
+
+
+def restorer(
+    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = lambda text: None
+) -> Restore:
     """Loads a model and gives the function that takes rain out of a stream of frames.
 
     Args:
         model: a shipped model's name, `auto`, or the path of a safetensors file.
         device: `auto`, `cpu`, `cuda`, or another name that torch knows.
+        memory_bytes: the bound that the size of tiles is chosen from; None to choose it by what there is.
+        warn: takes a line when what was chosen turns out too large for this machine.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
@@ -54,7 +76,8 @@ def restorer(model: str, device: str) -> Restore:
     """
     where = choose_device(device)
     network = load_model(find_weights(model)).to(where, precision_for(where))
-    return lambda frames: restore(frames, network, where)
+    wish = Wish(memory_bytes, any_device=device == "auto")
+    return lambda frames: restore(frames, network, where, wish, warn)
 
 
 def find_weights(model: str) -> Path:
@@ -96,106 +119,208 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def restore(frames: Iterable[Rgb], model: Rmfd, device: torch.device) -> Iterator[NDArray[np.float32]]:
+def restore(
+    frames: Iterable[Rgb],
+    model: Rmfd,
+    device: torch.device,
+    wish: Wish = AUTOMATIC,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Iterator[NDArray[np.float32]]:
     """One residual per frame; pulls a few frames more than it has yielded.
 
     Args:
         frames: upright RGB `[H, W, 3]`, uint8 or uint16, all of one size.
         model: on `device`.
         device: where the network runs.
+        wish: what may be changed when there is too little memory.
+        warn: takes a line whenever that is done.
 
     Yields:
         `[H, W, 3]` float32: restored minus input, where the restored frame is clipped to [0, 1].
 
     Raises:
-        MemoryExhaustedError: the device cannot hold a frame of this size.
+        MemoryExhaustedError: there is no room for a frame of this size.
     """
-    return (residual for residual, _ in restore_from(None, frames, model, device))
+    return (residual for residual, _ in restore_from(None, frames, model, device, wish, warn))
 
 
 def restore_from(
-    memory: Memory | None, frames: Iterable[Rgb], model: Rmfd, device: torch.device
+    memory: Memory | None,
+    frames: Iterable[Rgb],
+    model: Rmfd,
+    device: torch.device,
+    wish: Wish = AUTOMATIC,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[tuple[NDArray[np.float32], Memory]]:
     """`restore` from the middle of a video on, with the same result to the bit; what each frame leaves goes with its residual.
 
-    Three threads work on three frames: one fetches a frame and brings its window into register, one runs stage 1, and the
-    caller's runs stage 2. It is `Rmfd.step` in its three parts. State and window begin anew at every scene cut.
+    State and window begin anew at every scene cut. When memory runs out, the frame at hand is done again, from the same window
+    and state, with less memory.
 
     Args:
         memory: of the frame before the first of `frames`; None at the beginning.
         frames: as of `restore`.
         model: likewise.
         device: likewise.
+        wish: likewise.
+        warn: likewise.
 
     Yields:
         The residual of each frame, and the memory to go on with after it.
 
     Raises:
-        MemoryExhaustedError: the device cannot hold a frame of this size.
+        MemoryExhaustedError: there is no room for a frame of this size.
     """
-    views = (View(_to_tensor(rgb, device), luma_for_flow(rgb)) for rgb in frames)
     back, ahead = model.config.look_back, model.config.look_ahead
     seen = [memory.view] if memory else []
-    windows = sliding(views, back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen)
-    registered_frames = _ahead(_register(windows, model, device))
-    for registered, recovered, left in _ahead(_recover(registered_frames, model, memory.state if memory else None)):
-        with _frame_work(device):
-            restored = model.refine(registered, recovered)
-            height, width = registered.size
-            change = restored.image[0].clamp(0, 1) - registered.frame[0, :, :height, :width]
-            residual = cv2.merge(list(change.cpu().numpy()))
-        yield residual, left
+    windows = sliding(map(_view, frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen)
+    waiting: deque[SceneWindow] = deque()
+    """Windows that were taken and have not come back as residuals yet."""
+
+    broken: list[Exception] = []
+
+    def taken() -> Iterator[SceneWindow]:
+        try:
+            for window in windows:
+                waiting.append(window)
+                yield window
+        except Exception as error:
+            broken.append(shortage(wish, None) if is_shortage(error) else error)
+            raise broken[0] from None
+
+    onwards = taken()
+    if next(onwards, None) is None:
+        return
+    state = memory.state if memory else None
+    frame = tiling.frame_box(*waiting[0].items[back].image.shape[:2])
+    last: Room | None = None
+    for room in rooms(wish, device, frame.pixels):
+        if broken:
+            # What the frames come from failed at the same time, unheard: to go on would be to leave out the rest.
+            raise broken[0]
+        if last is not None:
+            warn(f"too little memory for {last}; going on with {room}")
+        last = room
+        network = model if room.device == device else copy.deepcopy(model).to(room.device, precision_for(room.device))
+        tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
+        state = None if state is None else State(*(part.to(room.device) for part in state))
+        with closing(_run(chain(tuple(waiting), onwards), network, tiles, state)) as results, suppress(_NoRoom):
+            for residual, left in results:
+                waiting.popleft()
+                state = left.state
+                yield residual, left
+            return
+    raise shortage(wish, last)
 
 
-def _register(windows: Iterable[SceneWindow], model: Rmfd, device: torch.device) -> Iterator[tuple[Registered, View, bool]]:
+def _run(
+    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...], state: State | None
+) -> Generator[tuple[NDArray[np.float32], Memory], None, None]:
+    """Residuals, and what is left after them.
+
+    Three threads are at work: one fetches a frame and brings tile after tile of it into register, one runs stage 1, and the
+    caller's runs stage 2. It is `Rmfd.step` in its parts.
+    """
+    with (
+        closing(_ahead(_register(windows, model, tiles))) as pieces,
+        closing(_ahead(_recover(pieces, model, tiles, state))) as found,
+    ):
+        for frame in found:
+            with _frame_work():
+                result = _refine(model, frame), Memory(frame.view, frame.state)
+            del frame
+            yield result
+
+
+def _register(
+    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...]
+) -> Generator[tuple[View, bool, tiling.Piece], None, None]:
     onwards: Flow | None = None
-    for (previous, current, following), begins in windows:
-        with _frame_work(device):
-            still = np.zeros((*current.luma.shape, 2), np.float32)
-            if onwards is None and previous is not current:
-                onwards = estimate_flow(previous.luma, current.luma)
-            # The frame before had this one for its following frame.
-            backwards = still if onwards is None or previous is current else reverse_flow(onwards)
-            onwards = still if following is current else estimate_flow(current.luma, following.luma)
-            size = (current.image.shape[-2], current.image.shape[-1])
-            flows = (torch.from_numpy(enlarge_flow(flow, size))[None].to(device) for flow in (backwards, onwards))
-            registered = model.register(Window(previous.image, current.image, following.image, *flows))
-        yield registered, current, begins
+    for views, begins in windows:
+        with _frame_work():
+            onwards, flows = _flows(views, onwards)
+        for tile in tiles:
+            with _frame_work():
+                piece = tiling.register(model, tile, tuple(view.image for view in views), flows)
+            yield views[1], begins, piece
+            del piece
+
+
+def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, tuple[Tensor, Tensor]]:
+    """The flow to the following frame, and those to both neighbours at full size, `[1, H, W, 2]`.
+
+    Args:
+        views: previous, current and following frame.
+        last_onwards: the flow from the previous frame to this one, where it is known.
+    """
+    previous, current, following = views
+    still = np.zeros((*current.luma.shape, 2), np.float32)
+    if previous is current:
+        backwards = still
+    else:
+        backwards = reverse_flow(estimate_flow(previous.luma, current.luma) if last_onwards is None else last_onwards)
+    onwards = still if following is current else estimate_flow(current.luma, following.luma)
+    size = (current.image.shape[0], current.image.shape[1])
+    there, back = (torch.from_numpy(enlarge_flow(flow, size))[None] for flow in (onwards, backwards))
+    return onwards, (back, there)
 
 
 def _recover(
-    registered_frames: Iterable[tuple[Registered, View, bool]], model: Rmfd, state: State | None
-) -> Iterator[tuple[Registered, Recovered, Memory]]:
-    for registered, view, begins in registered_frames:
-        with _frame_work(registered.frame.device):
-            recovered, state = model.recover(registered, None if begins else state)
-        yield registered, recovered, Memory(view, state)
+    pieces: Iterable[tuple[View, bool, tiling.Piece]], model: Rmfd, tiles: tuple[tiling.Tile, ...], state: State | None
+) -> Generator[Found, None, None]:
+    cleared: Cleared | None = None
+    for view, begins, piece in pieces:
+        with _frame_work():
+            before = None if begins else state
+            cleared = tiling.put_together(cleared, piece.tile, tiling.clear(model, piece, before))
+            is_whole = piece.tile is tiles[-1]
+            del piece
+            if not is_whole:
+                continue
+            recovered, state = model.judge(cleared, before)
+            cleared = before = None
+        yield Found(view, tiles, recovered, state)
+        del recovered
+
+
+def _refine(model: Rmfd, found: Found) -> NDArray[np.float32]:
+    image = found.view.image
+    residual = np.empty(image.shape, np.float32)
+    for tile in found.tiles:
+        before = tiling.pixels(image, tile.box, found.recovered.hazy.device)[0]
+        restored = tiling.refine(model, tile, found.recovered).image[0, :, : before.shape[-2], : before.shape[-1]]
+        change = (restored.clamp(0, 1) - before).cpu().numpy()
+        top, left, bottom, right = tile.box
+        residual[top:bottom, left:right] = cv2.merge(list(change))
+    return residual
 
 
 @contextmanager
-def _frame_work(device: torch.device) -> Iterator[None]:
-    """Inference on one frame, in whatever thread; running out of memory gets a name.
+def _frame_work() -> Iterator[None]:
+    """Inference on a part of a frame, in whatever thread; running out of memory gets a name.
 
     Raises:
-        MemoryExhaustedError: the device cannot hold it.
+        _NoRoom: there is too little.
     """
     try:
         with torch.inference_mode():
             yield
-    except torch.OutOfMemoryError as error:
-        raise MemoryExhaustedError(f"{device} has too little memory for frames of this size; try --device cpu") from error
+    except Exception as error:
+        if is_shortage(error):
+            raise _NoRoom from error
+        raise
 
 
-def _ahead(items: Iterator[Any]) -> Iterator[Any]:
+def _ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
     """The same items, each prepared in a thread while the one before it is being used."""
-    with ThreadPoolExecutor(1) as preparer:
-        pending: Future[Any] = preparer.submit(next, items, None)
+    with closing(items), ThreadPoolExecutor(1) as preparer:
+        pending: Future[Item | None] = preparer.submit(next, items, None)
         while (item := pending.result()) is not None:
             pending = preparer.submit(next, items, None)
             yield item
+            # Not a moment longer: it is large.
+            del item
 
 
-def _to_tensor(rgb: Rgb, device: torch.device) -> Tensor:
-    """`[H, W, 3]` integers to `[1, 3, H, W]` float32 in [0, 1]."""
-    planar = torch.from_numpy(np.stack(cv2.split(rgb)).astype(np.float32))
-    return planar.mul_(1 / LARGEST[rgb.dtype])[None].to(device)
+def _view(rgb: Rgb) -> View:
+    return View(rgb, luma_for_flow(rgb))

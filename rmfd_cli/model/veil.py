@@ -44,7 +44,7 @@ class VeilEstimate(nn.Module):
 
         Args:
             features: `[B, width, h, w]`, one per cell.
-            cells: `[B, 4, h, w]`, from `light_of_frame`.
+            cells: `[B, 4, h, w]`, from `cells_of_frame`.
             light: `[B, LIGHT + width, 1, 1]`: the light of the frame and the mean features.
 
         Returns:
@@ -61,21 +61,18 @@ class VeilEstimate(nn.Module):
         return veil, (colour + 0.3 * torch.tanh(correction)).unsqueeze(-1)
 
 
-def light_of_frame(frame: Tensor) -> tuple[Tensor, Tensor]:
-    """Darkest value and colour of every cell, and what they are like in the frame as a whole.
-
-    Args:
-        frame: `[B, 3, H, W]`, sides multiples of `CELL_PX`.
-
-    Returns:
-        `[B, 4, H/8, W/8]` and `[B, LIGHT, 1, 1]`.
-    """
+def cells_of_frame(frame: Tensor) -> Tensor:
+    """Darkest value and colour of every cell: `[B, 3, H, W]`, sides multiples of `CELL_PX`, to `[B, 4, H/8, W/8]`."""
     dark = -F.max_pool2d(-frame.amin(1, keepdim=True), CELL_PX)
-    cells = torch.cat([dark, frame[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]], 1)
+    return torch.cat([dark, frame[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]], 1)
+
+
+def light_of_cells(cells: Tensor) -> Tensor:
+    """What the cells are like in the frame as a whole: `[B, 4, h, w]`, all of a frame, to `[B, LIGHT, 1, 1]`."""
     spread, mean = torch.var_mean(cells, (2, 3), correction=0, keepdim=True)
     # A soft minimum, which one dead pixel does not decide.
-    darkest = -torch.log(torch.exp(-30 * dark).mean((2, 3), keepdim=True)) / 30
-    return cells, torch.cat([mean, (spread + 1e-4).sqrt(), darkest], 1)
+    darkest = -torch.log(torch.exp(-30 * cells[:, :1]).mean((2, 3), keepdim=True)) / 30
+    return torch.cat([mean, (spread + 1e-4).sqrt(), darkest], 1)
 
 
 def _within_unit(x: Tensor) -> Tensor:

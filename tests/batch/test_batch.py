@@ -27,7 +27,7 @@ def unchanged(pictures):
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "lazy_restorer", lambda model, device: unchanged)
+    monkeypatch.setattr(command, "lazy_restorer", lambda *_: unchanged)
     return tmp_path
 
 
@@ -145,7 +145,7 @@ def test_skipping_and_overwriting(clip):
 def test_the_model_is_loaded_once(clip, monkeypatch):
     loaded = []
     monkeypatch.undo()
-    monkeypatch.setattr("rmfd_cli.model.streaming.restorer", lambda model, device: loaded.append(model) or unchanged)
+    monkeypatch.setattr("rmfd_cli.model.streaming.restorer", lambda model, *_: loaded.append(model) or unchanged)
     restore = command.lazy_restorer("small", "cpu")
     for _ in range(2):
         assert len(list(restore([np.zeros((2, 2, 3), np.uint8)]))) == 1

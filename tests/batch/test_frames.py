@@ -26,7 +26,7 @@ def residual(level: float):
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "lazy_restorer", lambda model, device: residual(0.0))
+    monkeypatch.setattr(command, "lazy_restorer", lambda *_: residual(0.0))
     return tmp_path
 
 
@@ -64,7 +64,7 @@ def test_a_tree_of_clips_is_mirrored_and_done_once(monkeypatch):
     assert sorted(os.listdir("out/a") + os.listdir("out/deep/b")) == ["1.png", "1.png", "2.png", "2.png"]
     again = derain("in", "-o", "out")
     assert "0 done, 2 skipped" in again.stderr
-    monkeypatch.setattr(command, "lazy_restorer", lambda model, device: residual(0.25))
+    monkeypatch.setattr(command, "lazy_restorer", lambda *_: residual(0.25))
     assert derain("in", "-o", "out", "--overwrite").exit_code == 0
     before, after = (read_rgb(Path(top, "a/1.png")).astype(int) for top in ("in", "out"))
     assert np.abs(after - np.minimum(before + 63.75, 255)).max() <= 0.5

@@ -3,12 +3,17 @@
 import pytest
 import torch
 
-from rmfd_cli.model.veil import CELL_PX, LIGHT, VeilEstimate, light_of_frame
+from rmfd_cli.model.veil import CELL_PX, LIGHT, VeilEstimate, cells_of_frame, light_of_cells
 from rmfd_cli.physics import T_MIN
 
 
 def picture(height: int = 32, width: int = 48) -> torch.Tensor:
     return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(3))
+
+
+def light_of_frame(frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    cells = cells_of_frame(frame)
+    return cells, light_of_cells(cells)
 
 
 def test_a_cell_is_as_dark_as_its_darkest_value():

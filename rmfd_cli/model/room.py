@@ -1,0 +1,113 @@
+"""How much memory a frame takes, how much of it is seen at once, and what to do when there is too little.
+
+`docs/memory.md` says how the figures were measured.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import torch
+
+from rmfd_cli.errors import MemoryExhaustedError
+
+WHOLE_PX = 1 << 19
+"""Frames up to so many pixels are not divided on a CPU unless asked for: 800×600 and less."""
+TILE_PX = 1 << 18
+"""Pixels of a tile of larger ones, overlap included."""
+_SMALLEST_TILE_PX = 192 * 192
+
+_PROCESS_BYTES = 330 << 20
+_FRAME_BYTES_PER_PX = 230
+_TILE_BYTES_PER_PX = 420
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where the network runs, and how much it sees at once."""
+
+    device: torch.device
+    tile_px: int
+    """Pixels of a tile, its overlap included."""
+
+    def __str__(self) -> str:
+        return f"tiles of {self.tile_px / 1e6:.2g} megapixels on {self.device}"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user has decided, and what is left to us."""
+
+    memory_bytes: int | None = None
+    """The bound that the size of tiles is chosen from; None to choose it by what there is."""
+    any_device: bool = False
+    """Whether the CPU may take over where another device has too little."""
+    tile_px: int | None = None
+    """Where to begin when there is no bound, instead of what is usual."""
+
+
+AUTOMATIC = Wish()
+
+
+def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
+    """What to try in turn, until there is memory enough.
+
+    Args:
+        wish: see there.
+        device: where to begin.
+        frame_px: pixels of a frame.
+
+    Raises:
+        MemoryExhaustedError: the bound is too low for frames of this size.
+    """
+    cpu = torch.device("cpu")
+    for place in [device] + [cpu] * (wish.any_device and device != cpu):
+        if wish.memory_bytes is not None:
+            yield Room(place, tile_px_within(wish.memory_bytes, frame_px))
+            continue
+        tile_px = wish.tile_px or (TILE_PX if place == cpu and frame_px > WHOLE_PX else frame_px)
+        while tile_px > _SMALLEST_TILE_PX:
+            yield Room(place, tile_px)
+            tile_px = min(tile_px, frame_px) // 4
+        yield Room(place, _SMALLEST_TILE_PX)
+
+
+def tile_px_within(memory_bytes: int, frame_px: int) -> int:
+    """Pixels of the largest tiles that memory suffices for.
+
+    Raises:
+        MemoryExhaustedError: it is too little for frames of this size.
+    """
+    fixed = _PROCESS_BYTES + _FRAME_BYTES_PER_PX * frame_px
+    tile_px = (memory_bytes - fixed) // _TILE_BYTES_PER_PX
+    if tile_px < _SMALLEST_TILE_PX:
+        least = -(-(fixed + _TILE_BYTES_PER_PX * _SMALLEST_TILE_PX) >> 20)
+        given = f"--memory is {memory_bytes / 2**20:.0f}MiB"
+        raise MemoryExhaustedError(f"{given}, too little for frames of this size; give at least {least}MiB")
+    return tile_px
+
+
+def shortage(wish: Wish, room: Room | None) -> MemoryExhaustedError:
+    """What to say when no room was large enough.
+
+    Args:
+        wish: see there.
+        room: the last one that was tried.
+    """
+    where = room.device if room else "this machine"
+    if wish.memory_bytes is not None:
+        return MemoryExhaustedError(f"{where} has less memory than --memory allows to use; give less, or leave it out")
+    other = "" if room is None or where == torch.device("cpu") else "leave --device out or pass --device cpu, "
+    return MemoryExhaustedError(
+        f"{where} has too little memory for frames of this size; {other}close other programs, or scale the video down"
+    )
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error says that memory was asked for in vain: of Python, torch on any device, oneDNN or OpenCV."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    if isinstance(error, cv2.error):
+        return getattr(error, "code", None) == cv2.Error.STS_NO_MEM
+    words = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "could not create a primitive")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)

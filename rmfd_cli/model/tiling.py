@@ -1,0 +1,215 @@
+"""A frame in tiles, one after another through the network, and nothing that shows where they meet.
+
+What the network finds for a pixel depends on what lies around it and on numbers about the whole frame. So a tile overlaps
+those beside it by as far as convolutions see, what was seen before is looked up in whole frames, by the flow, and the veil is
+judged once all tiles have been seen.
+"""
+
+import functools
+from itertools import pairwise
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from rmfd_cli.model.network import UNIT, Cleared, ModelConfig, Recovered, Registered, Restored, Rmfd, State, Window
+from rmfd_cli.types import Rgb
+
+LEAST_PX = 64
+"""Side of the smallest tile, which is mostly overlap."""
+
+_REFINE_MARGIN = UNIT
+
+
+class Box(NamedTuple):
+    """A piece of a frame, in pixels; its sides lie on multiples of `UNIT`, the last ones perhaps in the padding."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def pixels(self) -> int:
+        """How many there are in it."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def grown(self, margin: int, within: "Box") -> "Box":
+        """With a margin on each side that lies inside another box."""
+        return Box(
+            max(self.top - margin, within.top),
+            max(self.left - margin, within.left),
+            min(self.bottom + margin, within.bottom),
+            min(self.right + margin, within.right),
+        )
+
+    def seen_from(self, other: "Box") -> "Box":
+        """The same piece, counted from the corner of another."""
+        return Box(self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left)
+
+    def cut(self, image: Tensor, shrink: int = 1) -> Tensor:
+        """This piece of `[..., H, W]`, whose resolution is that of the frame divided by `shrink`."""
+        return image[..., self.top // shrink : self.bottom // shrink, self.left // shrink : self.right // shrink]
+
+
+class Tile(NamedTuple):
+    """A piece of a frame and what has to be seen for it."""
+
+    box: Box
+    seen: Box
+    frame: Box
+    """All of the frame."""
+
+
+class Piece(NamedTuple):
+    """A tile, brought into register."""
+
+    tile: Tile
+    before: Box
+    """What of the previous frame belongs to it."""
+    registered: Registered
+
+
+def frame_box(height: int, width: int) -> Box:
+    """All of a frame, padded."""
+    return Box(0, 0, -(-height // UNIT) * UNIT, -(-width // UNIT) * UNIT)
+
+
+def overlap(config: ModelConfig) -> int:
+    """How many pixels around a tile stage 1 has to see: as far as its convolutions reach, in whole cells of `UNIT`."""
+    # The second of the deep convolutions is dilated; two of the recurrent unit, one more at a quarter on each side.
+    return UNIT * (config.deep_blocks + (config.deep_blocks > 1) + 2 + 1 + 1)
+
+
+@functools.lru_cache(maxsize=16)
+def tiles(frame: Box, most_px: int, margin: int) -> tuple[Tile, ...]:
+    """Divides a frame as its tiles cost least.
+
+    Args:
+        frame: all of it.
+        most_px: pixels of a tile with its overlap; where not even the smallest tiles have so few, those are taken.
+        margin: the overlap on each side.
+    """
+    grids = [(rows, columns) for rows in range(1, _most(frame.bottom) + 1) for columns in range(1, _most(frame.right) + 1)]
+    sizes = {grid: _seen_pixels(frame, *grid, margin) for grid in grids}
+    fitting = [grid for grid in grids if sizes[grid][0] <= most_px] or [min(grids, key=lambda grid: sizes[grid][0])]
+    rows, columns = min(fitting, key=lambda grid: sizes[grid][1])
+    boxes = (
+        Box(top, left, bottom, right)
+        for top, bottom in _parts(frame.bottom, rows)
+        for left, right in _parts(frame.right, columns)
+    )
+    return tuple(Tile(box, box.grown(margin, frame), frame) for box in boxes)
+
+
+def _most(side: int) -> int:
+    return max(1, side // LEAST_PX)
+
+
+def _parts(side: int, count: int) -> list[tuple[int, int]]:
+    return list(pairwise(side // UNIT * k // count * UNIT for k in range(count + 1)))
+
+
+def _seen_pixels(frame: Box, rows: int, columns: int, margin: int) -> tuple[int, int]:
+    """Pixels of the largest tile with its overlap, and of all tiles together."""
+    heights, widths = (
+        [min(end + margin, side) - max(start - margin, 0) for start, end in _parts(side, count)]
+        for side, count in ((frame.bottom, rows), (frame.right, columns))
+    )
+    return max(heights) * max(widths), sum(heights) * sum(widths)
+
+
+def register(model: Rmfd, tile: Tile, images: tuple[Rgb, Rgb, Rgb], flows: tuple[Tensor, Tensor]) -> Piece:
+    """`Rmfd.register` for a tile, on the model's device.
+
+    Args:
+        model: the network.
+        tile: the piece.
+        images: previous, current and following frame, `[H, W, 3]` uint8 or uint16.
+        flows: from the current one to the others, `[1, H, W, 2]` in pixels, on any device.
+    """
+    device = next(model.parameters()).device
+    here = [_cut_flow(flow, tile.seen) for flow in flows]
+    before, after = (_reach(flow, tile) for flow in here)
+    previous, current, following = (
+        pixels(image, box, device) for image, box in zip(images, (before, tile.seen, after), strict=True)
+    )
+    to_previous, to_following = (flow.to(device) for flow in here)
+    corners = (before.seen_from(tile.seen)[:2], after.seen_from(tile.seen)[:2])
+    return Piece(tile, before, model.register(Window(previous, current, following, to_previous, to_following, *corners)))
+
+
+def pixels(image: Rgb, box: Box, device: torch.device) -> Tensor:
+    """A piece of an image as the network takes it: `[H, W, 3]` uint8 or uint16 to `[1, 3, h, w]` float32 in [0, 1]."""
+    interleaved = np.ascontiguousarray(image[box.top : box.bottom, box.left : box.right])
+    piece = torch.from_numpy(np.stack(cv2.split(interleaved)))
+    if piece.dtype == torch.uint8:
+        # A quarter of the bytes to move.
+        return piece.to(device).to(torch.float32).mul_(1 / 255)[None]
+    return piece.to(torch.float32).mul_(1 / 65535)[None].to(device)
+
+
+def _cut_flow(flow: Tensor, box: Box) -> Tensor:
+    return flow[:, box.top : box.bottom, box.left : box.right]
+
+
+def _reach(flow: Tensor, tile: Tile) -> Box:
+    """What of a neighbour a flow `[1, h, w, 2]` of a tile points to, a cell around it included."""
+    seen, frame = tile.seen, tile.frame
+    if seen == frame:
+        return frame
+    least, most = flow.amin((0, 1, 2)).tolist(), flow.amax((0, 1, 2)).tolist()
+    top, bottom = _span(seen.top + least[1], seen.bottom + most[1], frame.bottom)
+    left, right = _span(seen.left + least[0], seen.right + most[0], frame.right)
+    return Box(top, left, bottom, right)
+
+
+def _span(start: float, end: float, side: int) -> tuple[int, int]:
+    """Whole cells from one before `start` to one after `end`, at least one, of a side."""
+    first, last = int(start // UNIT) - 1, int(-(-end // UNIT)) + 1
+    cells = side // UNIT
+    return min(max(first, 0), cells - 1) * UNIT, min(max(last, 1), cells) * UNIT
+
+
+def clear(model: Rmfd, piece: Piece, state: State | None) -> Cleared:
+    """`Rmfd.clear` for a tile; `state` is that of the whole frame before."""
+    if state is not None:
+        state = state._replace(hazy=piece.before.cut(state.hazy), hidden=piece.before.cut(state.hidden, UNIT))
+    return model.clear(piece.registered, state)
+
+
+def put_together(whole: Cleared | None, tile: Tile, cleared: Cleared) -> Cleared:
+    """What is known of a frame with one tile more.
+
+    Args:
+        whole: maps of the whole frame, which are written to; None before its first tile.
+        tile: the piece.
+        cleared: of all that is seen for it.
+    """
+    if tile.box == tile.frame:
+        return cleared
+    shrinks = [(tile.seen.bottom - tile.seen.top) // part.shape[-2] for part in cleared]
+    if whole is None:
+        height, width = tile.frame[2:]
+        empty = (part.new_empty(*part.shape[:2], height // k, width // k) for part, k in zip(cleared, shrinks, strict=True))
+        whole = Cleared(*empty)
+    inside = tile.box.seen_from(tile.seen)
+    for target, part, shrink in zip(whole, cleared, shrinks, strict=True):
+        tile.box.cut(target, shrink).copy_(inside.cut(part, shrink))
+    return whole
+
+
+def refine(model: Rmfd, tile: Tile, recovered: Recovered) -> Restored:
+    """`Rmfd.refine` for a tile of what was recovered of the whole frame; padded."""
+    if tile.box == tile.frame:
+        return model.refine(recovered, tile.frame[2:])
+    seen = tile.box.grown(_REFINE_MARGIN, tile.frame)
+    hazy = seen.cut(recovered.hazy)
+    restored = model.refine(
+        recovered._replace(hazy=hazy, veil=seen.cut(recovered.veil, UNIT), features=seen.cut(recovered.features, 4)),
+        (hazy.shape[-2], hazy.shape[-1]),
+    )
+    inside = tile.box.seen_from(seen)
+    return Restored(*(part if part is restored.airlight else inside.cut(part) for part in restored))

@@ -1,0 +1,179 @@
+"""Too little memory: asked for, or met on the way."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+
+from rmfd_cli.cli.derain import parse_size
+from rmfd_cli.errors import MemoryExhaustedError
+from rmfd_cli.model.checkpoint import export_weights
+from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.room import Wish, is_shortage, rooms, shortage, tile_px_within
+from rmfd_cli.video.reader import VideoReader
+from tests import media
+
+ROOT = Path(__file__).parents[2]
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+VGA_PX, UHD_PX = 640 * 480, 3840 * 2160
+
+# Six frames of 960×640. From the fourth on, the process gets only `room` bytes more than it has by then.
+LIMITED = """
+import resource, sys
+import numpy as np, torch
+from rmfd_cli.errors import RmfdError
+from rmfd_cli.model.room import Wish
+from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.streaming import restore
+
+room, target = int(sys.argv[1]), sys.argv[2]
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = Rmfd(ModelConfig()).eval().requires_grad_(False)
+for parameter in model.parameters():
+    parameter.add_(0.02 * torch.randn_like(parameter))
+scene = np.random.default_rng(0).integers(0, 256, (80, 124, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+frames = [np.ascontiguousarray(scene[:, 3 * k : 3 * k + 960]) for k in range(6)]
+residuals = np.zeros((6, 640, 960, 3), np.float32)
+
+def pictures():
+    for k, frame in enumerate(frames):
+        if k == 3 and room:
+            used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + room, used + room))
+        yield frame
+
+try:
+    for k, residual in enumerate(restore(pictures(), model, torch.device("cpu"), WISH, print)):
+        residuals[k] = residual
+except RmfdError as error:
+    print(error)
+    sys.exit(error.exit_code)
+residuals.tofile(target)
+print(k + 1, "frames")
+"""
+
+
+def limited(room: int, target: Path, wish: str = "Wish(tile_px=1 << 20)") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED.replace("WISH", wish), str(room), str(target)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS")
+def test_frames_that_memory_did_not_suffice_for_are_done_again_in_tiles(tmp_path):
+    free, tight = (limited(room, tmp_path / str(room)) for room in (0, 60_000_000))
+    assert free.stdout == "6 frames\n", free.stderr
+    assert tight.stdout.startswith("too little memory for tiles of"), tight.stdout + tight.stderr
+    assert tight.stdout.endswith("6 frames\n")
+    a, b = (np.fromfile(tmp_path / name, np.float32) for name in ("0", "60000000"))
+    assert np.abs(a).mean() > 0.001
+    assert np.abs(a - b).max() < 1 / 255
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS")
+def test_what_was_asked_for_and_does_not_fit_is_error_5(tmp_path):
+    done = limited(20_000_000, tmp_path / "out", "Wish(memory_bytes=4 << 30)")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "less memory than --memory allows" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_asked_for_is_never_overridden():
+    asked = Wish(memory_bytes=4 << 30)
+    assert [room.device for room in rooms(asked, CUDA, VGA_PX)] == [CUDA]
+    assert {room.device for room in rooms(Wish(), CUDA, VGA_PX)} == {CUDA}
+    automatic = list(rooms(Wish(any_device=True), CUDA, VGA_PX))
+    assert [room.device for room in automatic] == sorted((room.device for room in automatic), key=lambda where: where != CUDA)
+    assert automatic[-1].device == CPU
+    assert "--memory" in str(shortage(asked, automatic[-1]))
+    assert "--device" in str(shortage(Wish(), automatic[0]))
+
+
+def test_each_room_is_smaller_than_the_one_before():
+    sizes = [room.tile_px for room in rooms(Wish(), CPU, UHD_PX)]
+    assert len(sizes) > 1
+    assert sizes == sorted(set(sizes), reverse=True)
+
+
+def test_a_bound_gives_the_size_of_tiles_or_says_what_is_least():
+    assert tile_px_within(8 << 30, UHD_PX) > tile_px_within(3 << 30, UHD_PX) > 0
+    with pytest.raises(MemoryExhaustedError, match=r"--memory is 300MiB.* at least (\d+)MiB") as caught:
+        tile_px_within(300 << 20, VGA_PX)
+    least = int(str(caught.value).split("at least ")[1].removesuffix("MiB"))
+    assert tile_px_within(least << 20, VGA_PX) > 0
+
+
+def test_real_failures_of_allocators_are_told_from_others():
+    found = []
+    for fail in (lambda: torch.empty(1 << 60), lambda: np.empty(1 << 56), lambda: torch.zeros(2) + torch.zeros(3)):
+        try:
+            fail()
+        except Exception as error:
+            found.append(is_shortage(error))
+    assert found == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("2GiB", 2 << 30), ("900MB", 900_000_000), ("1.5g", 3 << 29), ("512 MiB", 512 << 20), ("1000000", 10**6)]
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "2 apples", "0", "-1GiB", "GiB", "1.2.3M"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(typer.BadParameter, match="2GiB"):
+        parse_size(text)
+
+
+def test_the_command_keeps_to_the_bound_and_gives_the_same_frames(tmp_path, clip):
+    source, weights = clip(media.no_audio, ".mp4", frames=4), tmp_path / "some.safetensors"
+    torch.manual_seed(0)
+    model = Rmfd(ModelConfig())
+    for parameter in model.parameters():
+        parameter.data.add_(0.02 * torch.randn_like(parameter))
+    export_weights(model, weights)
+    frames = []
+    for memory, code in (("4GiB", 0), ("360MiB", 0), ("100MiB", 5)):
+        target = tmp_path / f"{memory}.mkv"
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "rmfd_cli",
+                "derain",
+                source,
+                "-o",
+                target,
+                "--lossless",
+                "--model",
+                weights,
+                "--memory",
+                memory,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert done.returncode == code, done.stderr
+        assert target.exists() == (code == 0)
+        if code:
+            assert "at least" in done.stderr
+            assert done.stderr.count("\n") == 1
+        else:
+            with VideoReader(target) as reader:
+                frames.append(np.stack([frame.rgb.astype(int) for frame in reader]))
+    assert len(frames[0]) == 4
+    assert np.abs(frames[0] - frames[1]).max() <= 2

@@ -1,0 +1,75 @@
+"""Tiles change nothing: not where they meet, not under rain and motion, not from frame to frame."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.room import AUTOMATIC, Wish, rooms
+from rmfd_cli.model.streaming import restore
+from rmfd_cli.model.tiling import frame_box, overlap, tiles
+from rmfd_cli.video.reader import VideoReader
+
+CPU = torch.device("cpu")
+SMALLEST = Wish(tile_px=1)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "rain.mp4"
+
+
+@pytest.fixture(scope="module")
+def model() -> Rmfd:
+    torch.manual_seed(0)
+    network = Rmfd(ModelConfig(deep_blocks=2)).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    return network
+
+
+def panned(frames: int, height: int, width: int, step: tuple[int, int]) -> list[np.ndarray]:
+    """The example's rain, enlarged, seen by a camera that turns by `step` (down, right) pixels a frame."""
+    with VideoReader(str(EXAMPLE)) as reader:
+        pictures = [frame.rgb for frame, _ in zip(reader, range(frames), strict=False)]
+    y, x = step
+    return [np.tile(picture, (2, 2, 1))[y * k : y * k + height, x * k : x * k + width] for k, picture in enumerate(pictures)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (257, 1000), (480, 640), (1080, 1920), (2160, 3840)])
+@pytest.mark.parametrize("most_px", [1, 200_000, 1_000_000])
+def test_tiles_cover_every_pixel_once(height, width, most_px):
+    frame, margin = frame_box(height, width), 64
+    count = np.zeros((frame.bottom, frame.right), int)
+    for box, seen, whole in tiles(frame, most_px, margin):
+        count[box.top : box.bottom, box.left : box.right] += 1
+        assert whole == frame
+        assert box.grown(margin, frame) == seen
+        assert seen.pixels <= most_px or most_px == 1
+        assert not any(side % 8 for side in box)
+    assert (count == 1).all()
+
+
+def test_no_frame_is_divided_that_is_small_enough():
+    for height, width, divided in ((600, 800, False), (1080, 1920, True)):
+        frame = frame_box(height, width)
+        room = next(rooms(AUTOMATIC, CPU, frame.pixels))
+        assert (len(tiles(frame, room.tile_px, 64)) > 1) == divided
+
+
+@pytest.mark.parametrize("step", [(0, 0), (3, -5), (24, 40)])
+def test_seams_cannot_be_seen(model, step):
+    down, right = step
+    frames = [f if right >= 0 else f[:, ::-1].copy() for f in panned(5, 330, 421, (down, abs(right)))]
+    whole = np.stack(list(restore(iter(frames), model, CPU)))
+    assert np.abs(whole).mean() > 0.01
+    divided = np.stack(list(restore(iter(frames), model, CPU, SMALLEST)))
+    assert len(tiles(frame_box(330, 421), 192 * 192, overlap(model.config))) > 8
+    assert np.abs(divided - whole).max() < 0.05 / 255
+
+
+def test_the_overlap_is_as_wide_as_it_has_to_be(model, monkeypatch):
+    """With less of it, seams come: the test above could see them."""
+    frames = panned(3, 330, 421, (0, 0))
+    whole = np.stack(list(restore(iter(frames), model, CPU)))
+    monkeypatch.setattr("rmfd_cli.model.tiling.overlap", lambda config: 8)
+    divided = np.stack(list(restore(iter(frames), model, CPU, SMALLEST)))
+    assert np.abs(divided - whole).max() > 1 / 255
