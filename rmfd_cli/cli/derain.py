@@ -3,10 +3,10 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +20,7 @@ from rmfd_cli.batch.plan import Job, plan_jobs
 from rmfd_cli.batch.report import as_json, counts, summary, write_report
 from rmfd_cli.batch.run import Outcome, exit_code, failed, make_folders, run_jobs
 from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
+from rmfd_cli.cli.loading import lazy_restorer, lazy_restorer_from, unheard
 from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, tell_outcome
 from rmfd_cli.cli.progress import Style
 from rmfd_cli.errors import InputError, UsageError
@@ -27,7 +28,6 @@ from rmfd_cli.options import Compare, DerainOptions, Encoding
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import DerainReport
-    from rmfd_cli.types import RestoreFrom
 
 EPILOG = f"""\b
 Examples:
@@ -228,7 +228,7 @@ def derain(
         ended = [failed(name, None, error) for name, error in found.unreadable]
         for outcome in ended:
             tell_outcome(outcome, quiet)
-        warn = _ignore if quiet else _warn
+        warn = unheard if quiet else _warn
         restore = lazy_restorer(model, device, memory, warn)
         going_on = lazy_restorer_from(model, device, memory, warn) if resume else None
         if verbose:
@@ -355,51 +355,6 @@ def _encoding(codec: str, crf: float | None, preset: str | None, lossless: bool)
 
 def _warn(text: str) -> None:
     typer.echo(f"rmfd: warning: {text}", err=True)
-
-
-def _ignore(text: str) -> None:
-    pass
-
-
-def lazy_restorer(
-    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = _ignore
-) -> Callable[[Iterable[Any]], Iterator[Any]]:
-    """The model as a function, loaded once, when the first frame is asked for."""
-
-    @cache
-    def load() -> Any:
-        # Torch takes seconds to import: a missing file should not have to wait for it.
-        from rmfd_cli.model.process import keep_freed_memory, share_cores
-        from rmfd_cli.model.streaming import restorer
-
-        keep_freed_memory()
-        share_cores()
-        return restorer(model, device, memory_bytes, warn)
-
-    return lambda pictures: load()(pictures)
-
-
-def lazy_restorer_from(
-    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = _ignore
-) -> "tuple[RestoreFrom, Callable[[], dict[str, str]]]":
-    """As `lazy_restorer`, of a model that can go on; and what decides its results."""
-
-    @cache
-    def load() -> Any:
-        from rmfd_cli.model.memory import restorer_from
-        from rmfd_cli.model.process import keep_freed_memory, share_cores
-
-        keep_freed_memory()
-        share_cores()
-        return restorer_from(model, device, memory_bytes, warn)
-
-    @cache
-    def identify() -> dict[str, str]:
-        from rmfd_cli.model.memory import identity
-
-        return identity(model, device, memory_bytes)
-
-    return lambda pictures, memory: load()(pictures, memory), identify
 
 
 def _print_details(model: str, device: str, options: DerainOptions) -> None:

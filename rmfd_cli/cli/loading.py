@@ -1,0 +1,53 @@
+"""The model as a function, loaded when its first frame comes: torch takes seconds to import."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rmfd_cli.types import RestoreFrom
+
+
+def unheard(text: str) -> None:
+    """Where warnings go that nobody is to hear."""
+
+
+def lazy_restorer(
+    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = unheard
+) -> Callable[[Iterable[Any]], Iterator[Any]]:
+    """The model as a function, loaded once, when the first frame is asked for."""
+
+    @cache
+    def load() -> Any:
+        # Torch takes seconds to import: a missing file should not have to wait for it.
+        from rmfd_cli.model.process import keep_freed_memory, share_cores
+        from rmfd_cli.model.streaming import restorer
+
+        keep_freed_memory()
+        share_cores()
+        return restorer(model, device, memory_bytes, warn)
+
+    return lambda pictures: load()(pictures)
+
+
+def lazy_restorer_from(
+    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = unheard
+) -> "tuple[RestoreFrom, Callable[[], dict[str, str]]]":
+    """As `lazy_restorer`, of a model that can go on; and what decides its results."""
+
+    @cache
+    def load() -> Any:
+        from rmfd_cli.model.memory import restorer_from
+        from rmfd_cli.model.process import keep_freed_memory, share_cores
+
+        keep_freed_memory()
+        share_cores()
+        return restorer_from(model, device, memory_bytes, warn)
+
+    @cache
+    def identify() -> dict[str, str]:
+        from rmfd_cli.model.memory import identity
+
+        return identity(model, device, memory_bytes)
+
+    return lambda pictures, memory: load()(pictures, memory), identify
