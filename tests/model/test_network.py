@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from rmfd_cli.model.network import ModelConfig, Rmfd, State, Window
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd, State, Window
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows
