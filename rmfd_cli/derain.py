@@ -1,11 +1,10 @@
 """Take the rain out of one video: decode, restore and encode side by side, frame i in, frame i out."""
 
-import os
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -20,7 +19,7 @@ from rmfd_cli.types import Frame, Restore, Rgb, VideoInfo
 from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
 from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, PictureWriter
-from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin, without_companions
+from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.writer import VideoWriter
 
@@ -76,7 +75,7 @@ def derain(
     target appears complete and checked, or not at all; an existing one is kept until then.
 
     Args:
-        source: A video file, a row of pictures, or stdin.
+        source: A video file or its URL, a row of pictures, or stdin.
         target: The file to write, whose suffix chooses the container, a folder for pictures, or stdout.
         restore: The model as a function; it runs in the calling thread.
         options: See there.
@@ -100,10 +99,10 @@ def derain(
                     if on_progress:
                         on_progress(Progress(frames, expected, monotonic() - began))
             if not frames:
-                raise InputError(f"{info.path}: no frame between --start and --end; the video is shorter")
+                raise InputError(f"{info.name}: no frame between --start and --end; the video is shorter")
             if video.damage and not options.salvage:
-                raise InputError(f"{info.path}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
-    damage = (f"{info.path}: {video.damage}",) if video.damage else ()
+                raise InputError(f"{info.name}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
+    damage = (f"{info.name}: {video.damage}",) if video.damage else ()
     return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *damage))
 
 
@@ -139,23 +138,21 @@ def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[W
         with PipeWriter(video.info, composed_size(video.info, options.compare), target.form) as pipe:
             yield pipe
         return
-    # An absolute name is never taken for a protocol, whatever colons it holds.
-    info = replace(video.info, path=os.path.abspath(video.info.path))
-    alone = isinstance(video, PictureReader) or info.path == STDIN
-    with without_companions(info) if alone else nullcontext(info) as info:
-        cut = isinstance(video, VideoReader)
-        with VideoWriter(
-            target,
-            info,
-            size_px=composed_size(info, options.compare),
-            encoding=options.encoding,
-            binary=options.ffmpeg,
-            overwrite=options.overwrite,
-            start_seconds=options.start_seconds if cut else None,
-            end_seconds=options.end_seconds if cut else None,
-            deinterlaced=options.deinterlace,
-        ) as writer:
-            yield writer
+    film = video if isinstance(video, VideoReader) else None
+    with VideoWriter(
+        target,
+        video.info,
+        size_px=composed_size(video.info, options.compare),
+        encoding=options.encoding,
+        binary=options.ffmpeg,
+        overwrite=options.overwrite,
+        start_seconds=options.start_seconds if film else None,
+        end_seconds=options.end_seconds if film else None,
+        deinterlaced=options.deinterlace,
+        traits=film.traits if film else None,
+    ) as writer:
+        writer.warnings += film.left_behind if film else ()
+        yield writer
 
 
 def picture_bits(video: Reader) -> int:
@@ -197,7 +194,7 @@ def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[Derai
         start = max(0.0, ((whole or 0.0) - seconds) / 2)
     of = "" if whole is None else f" of {whole:.2f}"
     end = start + seconds if whole is None else max(min(start + seconds, whole), start)
-    note = f"{video.info.path}: a preview of second {start:.2f} to {end:.2f}{of}"
+    note = f"{video.info.name}: a preview of second {start:.2f} to {end:.2f}{of}"
     return replace(options, start_seconds=start, end_seconds=start + seconds), note
 
 

@@ -17,10 +17,12 @@ from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
 from rmfd_cli.video import ffmpeg
-from rmfd_cli.video.encoding import Run, encoder_options, grey
+from rmfd_cli.video.encoding import Run, grey
 from rmfd_cli.video.keeping import field_options, hdr_options, lost_in_target, lost_inside
+from rmfd_cli.video.location import NETWORK_SECONDS, is_url
 from rmfd_cli.video.streams import companions, container_of
-from rmfd_cli.video.traits import read_traits
+from rmfd_cli.video.traits import PLAIN, Traits, read_traits
+from rmfd_cli.video.trial import choose_encoder
 
 STALL_SECONDS = 120.0
 """An encoder that takes no data for so long is given up, and one that has them all and adds nothing to its file."""
@@ -60,6 +62,7 @@ class VideoWriter:
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         deinterlaced: bool = False,
+        traits: Traits | None = None,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         """Say what to write; nothing happens before the `with` block is entered.
@@ -74,6 +77,7 @@ class VideoWriter:
             start_seconds: Where the source was cut; becomes time 0 of the target, audio included.
             end_seconds: The other end of the cut.
             deinterlaced: Whether the frames are progressive though the source is interlaced.
+            traits: What the pictures carry; None to look into the source.
             stall_seconds: How long the encoder may take no data before it is given up.
         """
         self.warnings: list[str] = []
@@ -85,6 +89,7 @@ class VideoWriter:
         self._overwrite = overwrite
         self._start_seconds, self._end_seconds = start_seconds, end_seconds
         self._deinterlaced = deinterlaced
+        self._known_traits = traits
         self._stall_seconds = stall_seconds
         self._covers: tempfile.TemporaryDirectory[str] | None = None
         self._temporary: Path | None = None
@@ -106,13 +111,13 @@ class VideoWriter:
         container = container_of(self._target)
         self._check_target()
         self._binary = ffmpeg.find_ffmpeg(self._binary_wish)
-        self._encoder = ffmpeg.encoder(self._binary, self._encoding.codec)
-        self._options, warning = encoder_options(
-            self._encoding, self._encoder, self._source.format, (self._width, self._height)
-        )
-        self.warnings += [warning] if warning else []
+        self._settings = choose_encoder(self._binary, self._encoding, self._source.format, (self._width, self._height))
+        self.warnings += self._settings.warnings
         self._companions = companions(self._source, container)
-        self._traits = read_traits(self._source.path, self._source.stream_index)
+        if self._known_traits is not None or self._source.path is None:
+            self._traits = self._known_traits or PLAIN
+        else:
+            self._traits = read_traits(self._source.path, self._source.stream_index)
         if self._deinterlaced:
             self._traits = replace(self._traits, field_order=None)
         self._shift_ticks = self._choose_shift()
@@ -120,8 +125,8 @@ class VideoWriter:
         try:
             self._unpack_covers()
             self._probe()
-            self.warnings += (*self._companions.warnings, *lost_inside(self._source.path, self._traits))
-            self.warnings += lost_in_target(self._temporary, self._target, self._encoding.codec, self._source, self._traits)
+            self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
+            self.warnings += lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
             self._run = Run(self._command(), self._source, (self._width, self._height), self._stall_seconds)
         except BaseException:
             self._discard()
@@ -136,7 +141,8 @@ class VideoWriter:
             raise OutputError(f"{target.parent}: no such directory")
         if not target.exists():
             return
-        if os.path.samefile(target, self._source.path):
+        source = self._source.path
+        if source is not None and not is_url(source) and os.path.samefile(target, source):
             raise OutputExistsError(f"{target}: is the source itself; name another target")
         if not target.is_file():
             raise OutputError(f"{target}: is not a regular file")
@@ -154,12 +160,14 @@ class VideoWriter:
         return path
 
     def _choose_shift(self) -> int:
-        """How many ticks are taken off every time, audio included."""
+        """How many ticks are taken off every time, audio included; those of a source read once are known with its first."""
         along = self._companions
+        if self._source.path is None:
+            return 0
         if self._start_seconds:
             shift = Fraction(repr(float(self._start_seconds))) + along.video_start_seconds
         else:
-            shift = along.source_start_seconds if along.clock_is_arbitrary else Fraction(0)
+            shift = along.source_start_seconds if self._source.clock_is_arbitrary else Fraction(0)
         return math.floor(shift / self._source.time_base + Fraction(1, 2))
 
     def _unpack_covers(self) -> None:
@@ -175,16 +183,19 @@ class VideoWriter:
     def _command(self, probe: bool = False) -> list[str]:
         info, along = self._source, self._companions
         tick = info.time_base
+        options = self._settings.options
+        fields = field_options(self._settings.codec, self._traits.field_order, self._height)
+        metadata = "-1" if info.path is None else "1"
         target: dict[str, Any] = {
             "c": "copy",
-            **self._options,
+            **options,
             **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
-            **field_options(self._encoding.codec, self._traits.field_order, self._height),
+            **{name: f"{value}:{options[name]}" if name in options else value for name, value in fields.items()},
             **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
             "fps_mode:v:0": "passthrough",
             "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
-            "map_metadata": "1",
-            "map_chapters": "1",
+            "map_metadata": metadata,
+            "map_chapters": metadata,
             "disposition:v:0": "default",
             "avoid_negative_ts": "disabled",
             "max_muxing_queue_size": "9999",
@@ -213,9 +224,11 @@ class VideoWriter:
         if self._traits.hdr:
             pipe |= hdr_options(self._binary, self._traits.hdr)
         source: dict[str, Any] = {}
+        if info.path is not None and is_url(info.path):
+            source |= {"rw_timeout": round(NETWORK_SECONDS * 1e6), "reconnect": "1", "reconnect_delay_max": "2"}
         if self._shift_ticks:
             source["itsoffset"] = _seconds(-self._shift_ticks * tick)
-        if self._start_seconds:
+        if self._start_seconds and info.path is not None:
             source["ss"] = _seconds(self._shift_ticks * tick - along.source_start_seconds)
             target["copypriorss"] = "0"
         if probe:
@@ -224,7 +237,8 @@ class VideoWriter:
             # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
             length = Fraction(self._end_seconds) - Fraction(self._start_seconds or 0)
             target["t"] = _seconds(length + max(tick, Fraction(1, 1000)))
-        return ffmpeg.command(self._binary, pipe, info.path, source, along.streams, str(self._temporary), target)
+        first = self._settings.first_options
+        return ffmpeg.command(self._binary, pipe, info.path, source, along.streams, str(self._temporary), target, first)
 
     def _filters(self) -> list[str]:
         colour, ratio = self._source.colour, self._source.sample_aspect_ratio
@@ -239,7 +253,8 @@ class VideoWriter:
         if colour.tag_range in (_LIMITED, _FULL):
             settings.append(f"range={colour.tag_range}")
         filters = [f"setparams={':'.join(settings)}"] if settings else []
-        return [*filters, f"setsar={ratio.numerator}/{ratio.denominator}"] if ratio != 1 else filters
+        filters += [f"setsar={ratio.numerator}/{ratio.denominator}"] if ratio != 1 else []
+        return [*filters, *self._settings.filters]
 
     def _probe(self) -> None:
         """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
@@ -288,6 +303,8 @@ class VideoWriter:
             OutputError: ffmpeg has failed, e.g. on a full disk; the message holds its own words.
         """
         assert self._run is not None
+        if not self._frame_count and self._source.path is None and (self._start_seconds or self._source.clock_is_arbitrary):
+            self._shift_ticks = pts
         pts -= self._shift_ticks
         if self._frame_count and pts <= self._last_pts:
             pts = self._last_pts + 1
