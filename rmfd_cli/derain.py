@@ -1,10 +1,9 @@
 """Take the rain out of one video: decode, restore and encode side by side, frame i in, frame i out."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,10 +21,12 @@ from rmfd_cli.types import Frame, Restore, RestoreFrom, Rgb, VideoInfo
 from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
 from rmfd_cli.video.ffmpeg import find_ffmpeg, version
+from rmfd_cli.video.location import is_url, shown_name
 from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, PictureWriter
-from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin, without_companions
+from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.segments import SEGMENT_FRAMES, SegmentWriter
+from rmfd_cli.video.trial import choose_encoder
 from rmfd_cli.video.work import Work, file_identity
 from rmfd_cli.video.writer import VideoWriter
 
@@ -86,7 +87,7 @@ def derain(
     target appears complete and checked, or not at all; an existing one is kept until then.
 
     Args:
-        source: A video file, a row of pictures, or stdin.
+        source: A video file or its URL, a row of pictures, or stdin.
         target: The file to write, whose suffix chooses the container, a folder for pictures, or stdout.
         restore: The model as a function; it runs in the calling thread.
         options: See there.
@@ -133,7 +134,7 @@ def derain_in_segments(
     been interrupted; those that are done are decoded again, since only so are the others certain to be the same.
 
     Args:
-        source: As of `derain`; a video file.
+        source: As of `derain`; a video file that can be read again.
         target: Likewise.
         restore: The model as a function that can go on.
         model: What decides its results, by name, such as the hash of the weights.
@@ -149,9 +150,14 @@ def derain_in_segments(
     began = monotonic()
     if not isinstance(source, str | Path) or not isinstance(target, str | Path):
         raise UsageError("--resume is for video files, not for pipes and pictures; leave it out")
+    if is_url(source):
+        raise UsageError(f"{shown_name(source)}: --resume is for video files, not for URLs; leave it out, or download it first")
     with open_source(source, options) as video:
         info = video.info
-        work = Work(Path(target), _identity(info, Path(target), model, options, segment_frames), options.overwrite)
+        if info.path is None:
+            raise UsageError(f"{info.name}: --resume is for files that can be read again; leave it out, or copy it into one")
+        identity = _identity(info, info.path, Path(target), model, options, segment_frames)
+        work = Work(Path(target), identity, options.overwrite)
         with (
             work,
             _video_writer(video, Path(target), options, work.path) as writer,
@@ -177,7 +183,7 @@ def derain_in_segments(
 
 
 def _identity(
-    info: VideoInfo, target: Path, model: Mapping[str, str], options: DerainOptions, segment_frames: int
+    info: VideoInfo, path: str, target: Path, model: Mapping[str, str], options: DerainOptions, segment_frames: int
 ) -> dict[str, str]:
     """What decides the frames of a target, by name."""
     asked = asdict(options)
@@ -185,20 +191,24 @@ def _identity(
     for name in ("overwrite", "salvage", "ffmpeg"):
         del asked[name]
     asked |= asked.pop("encoding")
+    asked["extra"] = " ".join(f"{name}={value}" for name, value in options.encoding.extra)
     binary = find_ffmpeg(options.ffmpeg)
+    # Which one --hw auto takes may be another one tomorrow.
+    encoder = choose_encoder(binary, options.encoding, info.format, composed_size(info, options.compare)).codec
     made_by = {"rmfd": __version__, "ffmpeg": version(binary), "target": target.name, "segment": f"{segment_frames} frames"}
-    return {**file_identity(info.path), **made_by, **model, **{name: str(value) for name, value in asked.items()}}
+    made_by["encoder"] = encoder
+    return {**file_identity(path), **made_by, **model, **{name: str(value) for name, value in asked.items()}}
 
 
 def _check_end(video: Reader, frames: int, options: DerainOptions) -> None:
     if not frames:
-        raise InputError(f"{video.info.path}: no frame between --start and --end; the video is shorter")
+        raise InputError(f"{video.info.name}: no frame between --start and --end; the video is shorter")
     if video.damage and not options.salvage:
-        raise InputError(f"{video.info.path}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
+        raise InputError(f"{video.info.name}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
 
 
 def _damage(video: Reader) -> tuple[str, ...]:
-    return (f"{video.info.path}: {video.damage}",) if video.damage else ()
+    return (f"{video.info.name}: {video.damage}",) if video.damage else ()
 
 
 def _path_of(target: Target) -> Path:
@@ -239,24 +249,22 @@ def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[W
 
 @contextmanager
 def _video_writer(video: Reader, target: Path, options: DerainOptions, work: Path | None = None) -> Iterator[VideoWriter]:
-    # An absolute name is never taken for a protocol, whatever colons it holds.
-    info = replace(video.info, path=os.path.abspath(video.info.path))
-    alone = isinstance(video, PictureReader) or info.path == STDIN
-    with without_companions(info) if alone else nullcontext(info) as info:
-        cut = isinstance(video, VideoReader)
-        with VideoWriter(
-            target,
-            info,
-            size_px=composed_size(info, options.compare),
-            encoding=options.encoding,
-            binary=options.ffmpeg,
-            overwrite=options.overwrite,
-            start_seconds=options.start_seconds if cut else None,
-            end_seconds=options.end_seconds if cut else None,
-            deinterlaced=options.deinterlace,
-            work=work,
-        ) as writer:
-            yield writer
+    film = video if isinstance(video, VideoReader) else None
+    with VideoWriter(
+        target,
+        video.info,
+        size_px=composed_size(video.info, options.compare),
+        encoding=options.encoding,
+        binary=options.ffmpeg,
+        overwrite=options.overwrite,
+        start_seconds=options.start_seconds if film else None,
+        end_seconds=options.end_seconds if film else None,
+        deinterlaced=options.deinterlace,
+        traits=film.traits if film else None,
+        work=work,
+    ) as writer:
+        writer.warnings += film.left_behind if film else ()
+        yield writer
 
 
 def picture_bits(video: Reader) -> int:
@@ -298,7 +306,7 @@ def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[Derai
         start = max(0.0, ((whole or 0.0) - seconds) / 2)
     of = "" if whole is None else f" of {whole:.2f}"
     end = start + seconds if whole is None else max(min(start + seconds, whole), start)
-    note = f"{video.info.path}: a preview of second {start:.2f} to {end:.2f}{of}"
+    note = f"{video.info.name}: a preview of second {start:.2f} to {end:.2f}{of}"
     return replace(options, start_seconds=start, end_seconds=start + seconds), note
 
 

@@ -10,6 +10,9 @@ from typing import Literal, TypeAlias
 from rmfd_cli.errors import UsageError
 
 Compare: TypeAlias = Literal["side", "split"]
+HARDWARE = ("nvenc", "qsv", "vaapi", "videotoolbox")
+"""Kinds of hardware that encode, in the order in which `auto` tries them."""
+Hardware: TypeAlias = Literal["none", "auto", "nvenc", "qsv", "vaapi", "videotoolbox"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,10 @@ class Encoding:
     """Constant quality, lower is better and larger; None for a good default of the encoder (18 with libx264)."""
     preset: str | None = None
     """Speed of the encoder in its own words; None for `veryfast` with libx264 and libx265, else its own default."""
+    hardware: Hardware = "none"
+    """Which hardware is to take the place of `codec`: `auto` any that works, else none."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Further options of the encoder, name and value, as in ffmpeg's `-name value`."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,10 @@ class PlaneFormat:
 class VideoInfo:
     """What is known of a video before its frames are decoded."""
 
-    path: str
+    name: str
+    """What to call it: a path as given, a URL without its password."""
+    path: str | None
+    """Where its other streams are: the file or URL; None for what has none or is read once only (stdin, a live stream)."""
     width_px: int
     height_px: int
     """Size as stored, before any rotation."""
@@ -82,6 +85,8 @@ class VideoInfo:
     """Counter-clockwise rotation that shows the stored frame upright: 0, 90, 180 or 270."""
     stream_index: int
     """Index of the video stream in its container (cover art is never chosen)."""
+    clock_is_arbitrary: bool
+    """Whether the container's clock starts anywhere, as in transport streams, and should be set to zero."""
 
 
 @dataclass(frozen=True)

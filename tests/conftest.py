@@ -1,9 +1,12 @@
 """Fixtures that every test may ask for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
 Clip = Callable[..., Path]
 
@@ -21,3 +24,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
         return made[key]
 
     return make
+
+
+@pytest.fixture
+def rmfd(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`rmfd("derain", source, "-o", target)`: the command line in this process, with a model that changes nothing."""
+    from rmfd_cli import cli
+    from rmfd_cli.cli import derain
+
+    def unchanged(pictures: Iterable[Any]) -> Iterator[Any]:
+        return (np.zeros(picture.shape, np.float32) for picture in pictures)
+
+    monkeypatch.setattr(derain, "lazy_restorer", lambda *asked: unchanged)
+    return lambda *arguments: CliRunner().invoke(cli.app, [str(argument) for argument in arguments])

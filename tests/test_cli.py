@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rmfd_cli import cli
 from rmfd_cli.cli import progress
-from rmfd_cli.cli.derain import parse_time
+from rmfd_cli.cli.values import parse_time
 from rmfd_cli.derain import Progress
 from rmfd_cli.video.reader import VideoReader
 from tests import media

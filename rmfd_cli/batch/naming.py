@@ -5,6 +5,7 @@ import re
 from pathlib import PurePath
 
 from rmfd_cli.batch.sources import Source
+from rmfd_cli.video.location import local_name
 
 _FIELD = re.compile(r"\{(stem|suffix|name|folder|number)\}")
 """What a template may hold in braces; other braces stay as they are, since names may hold them."""
@@ -37,7 +38,7 @@ def target_of(source: Source, number: int, output: str, folder: bool, lossless: 
     stem, own = (name, "") if source.frames else os.path.splitext(name)
     suffix = own if own.lower() in _KEPT_SUFFIXES and not lossless else ".mkv"
     if is_template(output):
-        place = source.below if source.from_folder else PurePath(source.path).parent
+        place = source.below if source.from_folder else PurePath(local_name(source.path)).parent
         parts = [part for part in PurePath(place).parts if part not in ("..", PurePath(place).anchor)]
         values = {
             "stem": stem,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -13,11 +13,11 @@ from rmfd_cli.options import DerainOptions
 from rmfd_cli.types import Frame, Restore, VideoInfo
 from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.compose import composed_size
-from rmfd_cli.video.encoding import encoder_options
-from rmfd_cli.video.ffmpeg import encoder, find_ffmpeg
+from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.pictures import PictureFolder, PictureReader
 from rmfd_cli.video.pipe import Pipe
 from rmfd_cli.video.streams import companions, container_of
+from rmfd_cli.video.trial import choose_encoder
 
 TRIAL_FRAMES = 12
 """That many are restored to see how long one takes."""
@@ -89,13 +89,11 @@ def _written(video: Reader, target: Target, options: DerainOptions) -> tuple[str
         raise OutputExistsError(f"{target}: exists; remove it or pass --overwrite")
     binary = find_ffmpeg(options.ffmpeg)
     size = composed_size(info, options.compare)
-    chosen, warning = encoder_options(options.encoding, encoder(binary, options.encoding.codec), info.format, size)
-    settings = [f"{name.partition(':')[0]} {value}" for name, value in chosen.items() if name != "c:v:0"]
-    lost = (warning,) if warning else ()
-    encoded = ", ".join([options.encoding.codec, *settings])
-    if pictures:
-        return encoded, "", lost
-    along = companions(replace(info, path=os.path.abspath(info.path)), container)
+    settings = choose_encoder(binary, options.encoding, info.format, size)
+    said = [f"{name.partition(':')[0]} {value}" for name, value in settings.options.items() if name != "c:v:0"]
+    lost = settings.warnings if isinstance(video, PictureReader) else (*video.left_behind, *settings.warnings)
+    encoded = ", ".join([settings.codec, *said])
+    along = companions(info, container)
     kept = ", ".join(f"{count} {kind}" for kind, count in along.counts.items() if count)
     return encoded, kept, (*along.warnings, *lost)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rmfd_cli.batch.naming import is_folder, is_template, target_of
 from rmfd_cli.batch.sources import PIPE, Source, frame_matcher
 from rmfd_cli.errors import OutputExistsError, UsageError
+from rmfd_cli.video.location import is_url
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _exists(target: str) -> bool:
 
 
 def _check_in_place(jobs: Sequence[Job]) -> None:
-    files = [job.source for job in jobs if job.source.path != PIPE]
+    files = [job.source for job in jobs if job.source.path != PIPE and not is_url(job.source.path)]
     sources = {identity: source.path for source in files if (identity := _identity(source.place))}
     for job in jobs:
         folder, name = os.path.split(job.target)
@@ -94,7 +95,7 @@ def _check_collisions(jobs: Sequence[Job]) -> None:
         target = os.path.normcase(os.path.realpath(job.target))
         if target in sources:
             raise UsageError(
-                f"{sources[target]} and {job.source.path} would both be written to {job.target}; "
+                f"{sources[target]} and {job.source.name} would both be written to {job.target}; "
                 "name a folder, or a template such as 'out/{folder}/{stem}{suffix}'"
             )
-        sources[target] = job.source.path
+        sources[target] = job.source.name

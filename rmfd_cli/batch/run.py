@@ -46,19 +46,19 @@ def run_jobs(jobs: Sequence[Job], work: "Callable[[Job], DerainReport]", *, fail
     """
     for job in jobs:
         if job.skip:
-            yield Outcome(job.source.path, job.target, "skipped")
+            yield Outcome(job.source.name, job.target, "skipped")
             continue
         try:
             report = work(job)
         except Exception as error:
             if os.environ.get("RMFD_DEBUG"):
                 raise
-            yield failed(job.source.path, job.target, error)
+            yield failed(job.source.name, job.target, error)
             if fail_fast:
                 return
         else:
             seconds = round(report.seconds, 3)
-            yield Outcome(job.source.path, job.target, "done", report.frames, report.frames_before, seconds, report.warnings)
+            yield Outcome(job.source.name, job.target, "done", report.frames, report.frames_before, seconds, report.warnings)
 
 
 def failed(source: str, target: str | None, error: Exception) -> Outcome:

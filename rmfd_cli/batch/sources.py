@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from rmfd_cli.errors import InputError
+from rmfd_cli.video.location import is_url, local_name, shown_name
 
 PIPE: Final = "-"
 """The name that stands for stdin as a source and for stdout as a target; a file of that name is `./-`."""
@@ -24,7 +25,7 @@ class Source:
     """One thing to take the rain out of."""
 
     path: str
-    """A video file, a folder of frames, a pattern of frames such as `in/%05d.png`, or `PIPE`."""
+    """A video file or its URL, a folder of frames, a pattern of frames such as `in/%05d.png`, or `PIPE`."""
     below: str = ""
     """Where it lies below the folder that was named; the place in the target folder. Empty for one named itself."""
     from_folder: bool = False
@@ -34,8 +35,13 @@ class Source:
 
     @property
     def place(self) -> str:
-        """The file, or for frames the folder they are in."""
-        return os.path.abspath(self.frames[0].parent) if self.frames else self.path
+        """The file, or for frames the folder they are in; of a URL `host/path`."""
+        return os.path.abspath(self.frames[0].parent) if self.frames else local_name(self.path)
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages and reports: a URL without what only its owner should know."""
+        return shown_name(self.path)
 
 
 class Found(NamedTuple):
@@ -55,7 +61,7 @@ def find_sources(names: Sequence[str], leave_out: str | None = None) -> Found:
     each under their own name. What is no folder is taken for a file, whether it is there or not.
 
     Args:
-        names: Files, folders, patterns such as `in/%05d.png`, `PIPE`.
+        names: Files, folders, patterns such as `in/%05d.png`, URLs, `PIPE`.
         leave_out: A folder that is not looked into: results of an earlier run may lie there.
     """
     folders = [name for name in names if os.path.isdir(name)]
@@ -92,7 +98,7 @@ def frames_of_pattern(name: str) -> tuple[Path, ...]:
     """
     path = Path(name)
     matcher = frame_matcher(path.name)
-    if matcher is None or path.suffix.lower() not in PICTURE_SUFFIXES or path.exists():
+    if is_url(name) or matcher is None or path.suffix.lower() not in PICTURE_SUFFIXES or path.exists():
         return ()
     try:
         pictures = [(int(match[1]), path.parent / entry) for entry in os.listdir(path.parent) if (match := matcher(entry))]

@@ -1,7 +1,6 @@
 """`rmfd derain`."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,8 +22,9 @@ from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
 from rmfd_cli.cli.loading import lazy_restorer, lazy_restorer_from, unheard
 from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, tell_outcome
 from rmfd_cli.cli.progress import Style
+from rmfd_cli.cli.values import parse_encoder_option, parse_length, parse_size, parse_time
 from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import Compare, DerainOptions, Encoding
+from rmfd_cli.options import Compare, DerainOptions, Encoding, Hardware
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import DerainReport
@@ -34,8 +34,11 @@ Examples:
   rmfd derain rain.mp4 -o dry.mp4
   rmfd derain rain.mkv -o dry.mkv --codec libx265 --crf 20
   rmfd derain rain-4k.mp4 -o dry.mp4 --memory 3GiB
+  rmfd derain rain.mp4 -o dry.mp4 --hw auto
+  rmfd derain rain.mp4 -o dry.mp4 --encoder-opt tune=film --encoder-opt g=50
   rmfd derain rain.mp4 -o look.mp4 --start 1:30 --end 1:40 --compare split
   rmfd derain long.mkv -o dry.mkv --resume
+  rmfd derain rtsp://camera/1 -o dry.mkv --duration 30s
   rmfd derain recordings/ -o dry/ --report dry.json
   rmfd derain *.mp4 -o 'dry/{{stem}}_dry{{suffix}}'
   find . -name '*.mp4' -print0 | rmfd derain --from-file - --null -o 'dry/{{folder}}/{{stem}}{{suffix}}'
@@ -48,44 +51,6 @@ as in the input, {{folder}} the input's folder (below a folder that was named), 
 {EXIT_CODES}
 What failed leaves no output, and an existing one is untouched. Of several inputs that all fail in one way the exit
 code is that of one of them, else 3."""
-
-
-def parse_time(text: str) -> float:
-    """Seconds from `90`, `1.5`, `1:30` or `0:01:30.250`.
-
-    Raises:
-        typer.BadParameter: It is none of these.
-    """
-    match = re.fullmatch(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d*)?|\.\d+)", text.strip())
-    if match is None or (match[2] and float(match[3]) >= 60):
-        raise typer.BadParameter(f"'{text}' is no time; write seconds or HH:MM:SS.fff")
-    return int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + float(match[3])
-
-
-def parse_length(text: str) -> float:
-    """Seconds from what `parse_time` takes, or `5s`.
-
-    Raises:
-        typer.BadParameter: It is none of these, or nothing.
-    """
-    seconds = parse_time(text.strip().removesuffix("s"))
-    if not seconds:
-        raise typer.BadParameter(f"'{text}' is no length; write such as 5s")
-    return seconds
-
-
-def parse_size(text: str) -> int:
-    """Bytes from `2GiB`, `900MB`, `1.5G` or a plain number; G and GiB are the same, GB is a thousandth of a thousandth less.
-
-    Raises:
-        typer.BadParameter: It is none of these, or nothing.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(?:([kmgt])(i?b)?|b)?", text.strip().lower())
-    power = " kmgt".index((match[2] or " ") if match else " ")
-    size = int(float(match[1]) * (1000 if match[3] == "b" else 1024) ** power) if match else 0
-    if not size:
-        raise typer.BadParameter(f"'{text}' is no size; write such as 2GiB or 900MB")
-    return size
 
 
 def derain(
@@ -104,7 +69,7 @@ def derain(
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Videos, folders of them, frames as a folder or 'in/%05d.png'; - for stdin.",
+            help="Videos, their URLs, folders of them, frames as a folder or 'in/%05d.png'; - for stdin.",
             show_default=False,
         ),
     ] = None,
@@ -128,11 +93,21 @@ def derain(
         float | None, typer.Option(parser=parse_time, metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
     ] = None,
     end: Annotated[float | None, typer.Option(parser=parse_time, metavar="TIME", help="Stop here.")] = None,
+    duration: Annotated[
+        float | None, typer.Option(parser=parse_length, metavar="TIME", help="Stop after so long, such as 30s.")
+    ] = None,
     codec: Annotated[str, typer.Option(help="An encoder of ffmpeg; ffv1 is lossless.")] = Encoding.codec,
     crf: Annotated[float | None, typer.Option(help="Quality, lower is better. [default: 18 for libx264]")] = Encoding.crf,
     preset: Annotated[
         str | None, typer.Option(help="Speed of the encoder. [default: veryfast for libx264, libx265]")
     ] = Encoding.preset,
+    hardware: Annotated[
+        Hardware, typer.Option("--hw", help="Hardware that encodes in place of --codec; auto takes one if it works.")
+    ] = Encoding.hardware,
+    encoder_opt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A further option of the encoder, as in ffmpeg -NAME VALUE; repeatable."),
+    ] = None,
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Keep every bit: FFV1, in a .mkv; folders and {suffix} become .mkv.")
     ] = False,
@@ -200,15 +175,20 @@ def derain(
     """
     kept = "what is done is kept, and the same command goes on" if resume else "what is not complete was not written"
     with errors_as_lines(kept):
+        if end is not None and duration is not None:
+            raise UsageError("--end and --duration contradict each other; give one of them")
+        if preview and (end is not None or duration is not None):
+            raise UsageError("--preview has a length of its own; leave --end and --duration out")
+        extra = tuple(map(parse_encoder_option, encoder_opt or ()))
         options = DerainOptions(
             strength=strength,
             start_seconds=start,
-            end_seconds=end,
+            end_seconds=end if duration is None else (start or 0.0) + duration,
             compare=compare,
             overwrite=overwrite,
             deinterlace=deinterlace,
             salvage=salvage,
-            encoding=_encoding(codec, crf, preset, lossless),
+            encoding=_encoding(Encoding(codec, crf, preset, hardware, extra), lossless),
             ffmpeg=ffmpeg,
         )
         if overwrite and skip_existing:
@@ -217,8 +197,6 @@ def derain(
             raise UsageError("--resume is for whole outputs; leave --dry-run and --preview out, or --resume")
         if resume and PIPE in (output, *(inputs or ())):
             raise UsageError("--resume needs files that can be gone about in, not pipes; leave it out")
-        if preview and end is not None:
-            raise UsageError("--preview has a length of its own; leave --end out")
         if PIPE in (inputs or ()) and (dry_run or from_file == PIPE):
             raise UsageError("the video that comes through stdin can be read once only; leave --dry-run and --from-file - out")
         found = _find([*(inputs or ()), *_listed(from_file, null)], output)
@@ -246,7 +224,7 @@ def derain(
                 tell_outcome(outcome, quiet, told=dry_run and outcome.status == "done")
                 log(outcome.status, **{key: value for key, value in asdict(outcome).items() if key != "status"})
         finally:
-            ended += [Outcome(job.source.path, job.target, "not done") for job in left]
+            ended += [Outcome(job.source.name, job.target, "not done") for job in left]
             if report is not None:
                 write_report(report, as_json(ended, monotonic() - began, __version__))
             if len(ended) > 1 and not quiet and not dry_run:
@@ -302,7 +280,7 @@ def _derain(job: Job, wish: _Wish) -> "DerainReport":
 
     make_folders(job)
     source, target, options, notes = _ends(job, wish)
-    with progress_on_stderr(shown(Path(job.source.path).name), wish.style) as on_progress:
+    with progress_on_stderr(shown(Path(job.source.name).name), wish.style) as on_progress:
         if wish.going_on is None:
             report = run(source, target, wish.restore, options, on_progress)
         else:
@@ -318,7 +296,7 @@ def _outline(job: Job, wish: _Wish, device: str) -> "DerainReport":
 
     source, target, options, notes = _ends(job, wish)
     plan = outline(source, target, wish.restore, options)
-    typer.echo(f"{shown(job.source.path)} -> {shown(job.target)}")
+    typer.echo(f"{shown(job.source.name)} -> {shown(job.target)}")
     for name, text in {**plan.lines(), "device": str(choose_device(device))}.items():
         typer.echo(f"  {name:<9} {text}")
     return DerainReport(Path(job.target), 0, 0.0, notes)
@@ -347,10 +325,10 @@ def _frame_rate(text: str) -> Fraction:
     return rate
 
 
-def _encoding(codec: str, crf: float | None, preset: str | None, lossless: bool) -> Encoding:
-    if lossless and (codec, crf, preset) != (Encoding.codec, None, None):
-        raise UsageError("--lossless is --codec ffv1; leave --codec, --crf and --preset out")
-    return Encoding("ffv1") if lossless else Encoding(codec, crf, preset)
+def _encoding(wish: Encoding, lossless: bool) -> Encoding:
+    if lossless and replace(wish, extra=()) != Encoding():
+        raise UsageError("--lossless is --codec ffv1; leave --codec, --crf, --preset and --hw out")
+    return replace(wish, codec="ffv1") if lossless else wish
 
 
 def _warn(text: str) -> None:
@@ -364,4 +342,5 @@ def _print_details(model: str, device: str, options: DerainOptions) -> None:
     typer.echo(f"weights  {find_weights(model)}", err=True)
     typer.echo(f"device   {choose_device(device)}", err=True)
     typer.echo(f"ffmpeg   {find_ffmpeg(options.ffmpeg)}", err=True)
-    typer.echo(f"encoder  {options.encoding.codec}", err=True)
+    hardware = options.encoding.hardware
+    typer.echo(f"encoder  {options.encoding.codec}{'' if hardware == 'none' else f', or {hardware} in its place'}", err=True)

@@ -16,6 +16,7 @@ from rmfd_cli import __version__
 from rmfd_cli.cli.outcome import errors_as_lines
 from rmfd_cli.errors import MachineError, RmfdError
 from rmfd_cli.options import Encoding
+from rmfd_cli.video import hardware
 
 EPILOG = """\b
 Examples:
@@ -31,7 +32,7 @@ Exit codes:
 PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "ffmpeg-python", "imageio-ffmpeg", "safetensors", "typer", "rich")
 ENCODERS = (
     *(Encoding.codec, "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks"),
-    *("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "hevc_qsv", "h264_videotoolbox", "hevc_videotoolbox"),
+    *hardware.ENCODERS,
 )
 """Those worth knowing about; any other that ffmpeg has can be named, too."""
 
@@ -58,7 +59,7 @@ def doctor(
 ) -> None:
     """Say what this machine can do: versions, devices, ffmpeg, encoders that really work, weights.
 
-    Every encoder is tried on a few frames.
+    Every encoder is tried on a few frames, as it is for --hw.
     """
     with errors_as_lines("nothing was changed"):
         findings = []

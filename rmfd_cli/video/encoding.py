@@ -1,6 +1,7 @@
 """How video is compressed: the encoder's options, its pixel format, and one run of ffmpeg fed with raw frames."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from rmfd_cli.errors import OutputError, UsageError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import PlaneFormat, Planes, VideoInfo
+from rmfd_cli.video import hardware
 from rmfd_cli.video.ffmpeg import Encoder, Process
 
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libvpx-vp9": 24.0, "libaom-av1": 24.0, "libsvtav1": 24.0}
@@ -18,29 +20,64 @@ _DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "veryfast"}
 _EVEN_SIZES_ONLY = ("264", "265", "hevc")
 
 
-def encoder_options(
-    encoding: Encoding, encoder: Encoder, source: PlaneFormat, size_px: tuple[int, int]
-) -> tuple[dict[str, Any], str | None]:
-    """The ffmpeg output options for `encoding`, and a warning if the source's pixel format cannot be kept.
+_RATE_CONTROL = ("b", "bitrate", "cq", "crf", "global_quality", "lossless", "qp", "rc", "rc_mode")
+"""Options that say how good or how large: whoever gives one of them wants no default beside it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is said to ffmpeg about an encoder."""
+
+    codec: str
+    """Its name."""
+    options: dict[str, Any]
+    """Output options."""
+    first_options: dict[str, str]
+    """Options that come before all others."""
+    filters: tuple[str, ...]
+    """What the pictures go through last."""
+    warnings: tuple[str, ...]
+    """What cannot be kept."""
+
+
+def encoder_settings(encoding: Encoding, encoder: Encoder, source: PlaneFormat, size_px: tuple[int, int]) -> Settings:
+    """How ffmpeg has to be told of `encoding`.
+
+    Args:
+        encoding: What is asked for; its `hardware` is not looked at.
+        encoder: What ffmpeg says of its `codec`.
+        source: The format of the frames.
+        size_px: (width, height) to encode.
 
     Raises:
-        UsageError: The encoder has no such option.
+        UsageError: The encoder has no --crf or --preset.
     """
-    options: dict[str, Any] = {"c:v:0": encoding.codec}
-    for name, value, defaults in (
-        ("crf", encoding.crf, _DEFAULT_CRF),
-        ("preset", encoding.preset, _DEFAULT_PRESET),
-    ):
-        if value is not None and name not in encoder.options:
-            raise UsageError(f"the encoder {encoding.codec} has no --{name}")
-        chosen = value if value is not None else defaults.get(encoding.codec)
-        if chosen is not None:
-            options[f"{name}:v:0"] = chosen if isinstance(chosen, str) else f"{chosen:g}"
-    if encoding.codec in ("libvpx-vp9", "libaom-av1"):
+    name = encoding.codec
+    options: dict[str, Any] = {"c:v:0": name}
+    own_rate = any(key in _RATE_CONTROL for key, _ in encoding.extra)
+    if hardware.kind_of(name):
+        quality = hardware.default_quality(name) if encoding.crf is None and not own_rate else encoding.crf
+        if quality is not None:
+            options |= {f"{key}:v:0": value for key, value in hardware.quality_options(name, quality).items()}
+    else:
+        if encoding.crf is not None and "crf" not in encoder.options:
+            raise UsageError(f"the encoder {name} has no --crf")
+        quality = _DEFAULT_CRF.get(name) if encoding.crf is None and not own_rate else encoding.crf
+        if quality is not None:
+            options["crf:v:0"] = f"{quality:g}"
+    if encoding.preset is not None and "preset" not in encoder.options:
+        raise UsageError(f"the encoder {name} has no --preset")
+    if preset := encoding.preset or _DEFAULT_PRESET.get(name):
+        options["preset:v:0"] = preset
+    if name in ("libvpx-vp9", "libaom-av1"):
         options["b:v:0"] = "0"
-    even_only = any(word in encoding.codec for word in _EVEN_SIZES_ONLY)
+    options |= {f"{key}:v:0": value for key, value in encoding.extra}
+    even_only = any(word in name for word in _EVEN_SIZES_ONLY)
+    first, filters = hardware.upload(name, source.bits)
+    if filters:
+        return Settings(name, options, first, filters, ())
     pixel_format, warning = choose_pixel_format(source, size_px, encoder.pixel_formats, even_only)
-    return options | {"pix_fmt:v:0": pixel_format}, warning and f"{encoding.codec} {warning}"
+    return Settings(name, options | {"pix_fmt:v:0": pixel_format}, {}, (), (f"{name} {warning}",) if warning else ())
 
 
 def choose_pixel_format(
@@ -66,7 +103,7 @@ def choose_pixel_format(
     if not odd and (own in offered or not offered):
         return own, None
 
-    def loss(name: str) -> tuple[int, ...]:
+    def loss(name: str) -> tuple[int | bool, ...]:
         layout = _layout(name)
         assert layout is not None
         (x, y), bits, is_grey = layout
@@ -74,24 +111,30 @@ def choose_pixel_format(
         lost_chroma = 0 if own_grey else 4 * is_grey + max(0, x - shift_x) + max(0, y - shift_y)
         added_chroma = 4 - x - y if own_grey and not is_grey else max(0, shift_x - x) + max(0, shift_y - y)
         lost_bits, added_bits = max(0, source.bits - bits), max(0, bits - source.bits)
-        return not fits, lost_chroma, lost_bits, added_chroma, added_bits
+        return not fits, lost_chroma, lost_bits, added_chroma, added_bits, name in _SEMI_PLANAR
 
     candidates = [name for name in offered if _layout(name) is not None]
     if not candidates:
         return own, None
     best = min(candidates, key=loss)
+    if not odd and _layout(best) == _layout(own):
+        return best, None
     why = f"takes no odd size in {own}" if odd else f"does not take {own}"
     return best, f"{why}: encoded as {best}"
 
 
+_SEMI_PLANAR = {"nv12": ((1, 1), 8, False), "p010le": ((1, 1), 10, False), "nv16": ((1, 0), 8, False)}
+"""Both planes of chroma in one: the same samples in the order that hardware likes."""
+
+
 def _layout(name: str) -> tuple[tuple[int, int], int, bool] | None:
-    """Chroma shift, bits and greyness of a planar format that swscale fills; None for packed, RGB and alpha formats."""
+    """Chroma shift, bits and greyness of a YUV format that swscale fills; None for packed, RGB and alpha formats."""
     shifts = {"410": (2, 2), "411": (2, 0), "420": (1, 1), "422": (1, 0), "440": (0, 1), "444": (0, 0)}
     if match := re.fullmatch(r"yuv(\d{3})p(?:(\d+)le)?", name):
         return (shifts[match[1]], int(match[2] or 8), False) if match[1] in shifts else None
     if match := re.fullmatch(r"gray(?:(\d+)le)?", name):
         return (0, 0), int(match[1] or 8), True
-    return None
+    return _SEMI_PLANAR.get(name)
 
 
 def _as_raw(name: str) -> str:

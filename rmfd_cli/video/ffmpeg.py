@@ -23,6 +23,7 @@ from typing import Any
 import ffmpeg
 
 from rmfd_cli.errors import MachineError, OutputError
+from rmfd_cli.video.location import location
 
 ENVIRONMENT_VARIABLE = "RMFD_FFMPEG"
 ANSWER_SECONDS = 8.0
@@ -115,8 +116,15 @@ def encoder(binary: str, name: str) -> Encoder:
         raise MachineError(f"the ffmpeg at {binary} has no video encoder '{name}': see `ffmpeg -encoders`")
     answer = _ask(binary, "-hide_banner", "-h", f"encoder={name}")
     listed = re.search(r"Supported pixel formats: (.*)", answer)
-    options = re.findall(r"^  -(\w+) +<", answer, re.MULTILINE)
+    options = re.findall(r"^  -([\w-]+) +<", answer, re.MULTILINE)
     return Encoder(name, tuple(listed[1].split()) if listed else (), frozenset(options))
+
+
+@functools.cache
+def general_options(binary: str) -> frozenset[str]:
+    """Names of the options that `binary` has for video encoders of every kind, e.g. `g`, `b`."""
+    section = re.search(r"^AVCodecContext AVOptions:\n((?: .*\n)*)", _ask(binary, "-hide_banner", "-h", "full"), re.MULTILINE)
+    return frozenset(re.findall(r"^  -([\w-]+) +<\w+> +E..V", section[1] if section else "", re.MULTILINE))
 
 
 @functools.cache
@@ -134,11 +142,6 @@ def _ask(binary: str, *arguments: str) -> str:
         return process.output
 
 
-def file_url(path: str | Path) -> str:
-    """A file name as ffmpeg takes it, whatever colons, dashes or percent signs it holds."""
-    return f"file:{os.path.abspath(path)}"
-
-
 def command(
     binary: str,
     pipe_options: Mapping[str, Any],
@@ -147,6 +150,7 @@ def command(
     source_streams: Sequence[int],
     target: str,
     target_options: Mapping[str, Any],
+    first_options: Mapping[str, str],
     joined: Path | None = None,
 ) -> list[str]:
     """The argument list that encodes NUT video from stdin and copies streams of a second file beside it.
@@ -154,22 +158,24 @@ def command(
     Args:
         binary: Path of ffmpeg.
         pipe_options: Input options for the video, by name without dash; None as value for a flag.
-        source: File of the streams to copy; None for a target of video alone.
+        source: File or URL of the streams to copy; None if there is none.
         source_options: Input options of that file.
         source_streams: Indices of its streams, in the order of the output, after the video.
         target: The file to write.
         target_options: Output options; a list as value repeats the option.
+        first_options: Options that come before all inputs.
         joined: A file that the video comes from instead of stdin.
     """
-    video = ffmpeg.input(file_url(joined) if joined else "pipe:0", **({} if joined else {"format": "nut"}), **pipe_options)
+    video = ffmpeg.input(location(joined) if joined else "pipe:0", **({} if joined else {"format": "nut"}), **pipe_options)
     streams = [video["v:0"]]
     if source is not None:
-        other = ffmpeg.input(file_url(source), **source_options)
+        other = ffmpeg.input(location(source), **source_options)
         # An input that no stream comes from would be left out, and its metadata with it: hence at least "audio, if any".
         streams += [other[str(index)] for index in source_streams or ("a?",)]
     single = {name: value for name, value in target_options.items() if not isinstance(value, list)}
-    output = ffmpeg.output(*streams, file_url(target), **single)
+    output = ffmpeg.output(*streams, location(target), **single)
     front = [binary, "-hide_banner", "-nostdin", "-loglevel", "error", "-copyts", "-y"]
+    front += [word for name, value in first_options.items() for word in (f"-{name}", value)]
     arguments: list[str] = ffmpeg.compile(output, cmd=front)
     # ffmpeg-python cannot say one option twice.
     repeated = [(name, value) for name, values in target_options.items() if isinstance(values, list) for value in values]
@@ -342,11 +348,16 @@ class Process:
         return self._stdout.decode(errors="replace")
 
     @property
-    def complaint(self) -> str:
-        """The line of its stderr that tells most; empty if it said nothing."""
+    def said(self) -> list[str]:
+        """The first and last lines of its stderr, without the names of who said it."""
         text = (self._head + b"".join(self._tail)).decode(errors="replace")
         lines = [re.sub(r"^(\[[^\]]*\]\s*)+", "", line).strip() for line in text.splitlines()]
-        lines = [line for line in lines if line]
+        return [line for line in lines if line]
+
+    @property
+    def complaint(self) -> str:
+        """The line of its stderr that tells most; empty if it said nothing."""
+        lines = self.said
         root_causes = ("No space left on device", "Disk quota exceeded", "File too large", "Input/output error")
         for cause in root_causes:
             if any(cause in line for line in lines):

@@ -24,6 +24,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError, OutputError
+from rmfd_cli.video.location import location
 
 Pixels: TypeAlias = Literal["rgb8", "grey16", "rgb16"]
 
@@ -53,9 +54,7 @@ class LosslessWriter:
         self._path, self._pixels, self._size = path, pixels, size_px
         self._tick, self._count = 1 / frame_rate, 0
         try:
-            # The protocol in front keeps names such as "a:b.mkv" from being taken for one.
-            url = f"file:{path.absolute()}"
-            self._container = av.open(url, "w", format="matroska", container_options={"fflags": "+bitexact"})
+            self._container = av.open(location(path), "w", format="matroska", container_options={"fflags": "+bitexact"})
         except (FFmpegError, OSError) as error:
             raise self._failure(error) from error
         self._stream = self._container.add_stream("ffv1", rate=frame_rate, options=_SETTINGS)
@@ -120,7 +119,7 @@ def read_lossless(path: Path) -> Iterator[NDArray[Any]]:
     """
     names = {name: pixels for pixels, name in _FORMATS.items()}
     try:
-        with av.open(f"file:{path.absolute()}") as container:
+        with av.open(location(path)) as container:
             stream = container.streams.video[0]
             if stream.codec_context.name != "ffv1" or stream.codec_context.pix_fmt not in names:
                 raise InputError(f"{path}: is not a lossless file of rmfd")

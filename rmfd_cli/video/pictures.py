@@ -86,7 +86,8 @@ class PictureReader:
         self._wanted = row.pictures[begin:end]
         self._like = first
         self.info = VideoInfo(
-            path=str(row.pictures[0]),
+            name=str(row.pictures[0]),
+            path=None,
             width_px=width,
             height_px=height,
             frame_rate=row.frame_rate,
@@ -98,6 +99,7 @@ class PictureReader:
             sample_aspect_ratio=Fraction(1),
             rotation_degrees=0,
             stream_index=0,
+            clock_is_arbitrary=False,
         )
 
     @property

@@ -3,12 +3,8 @@
 import os
 import stat
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -25,7 +21,6 @@ _DEFAULT_RATE: Final = Fraction(25)
 # Tags as ffmpeg writes and reads them; for more than 8 bits they end in the depth.
 _Y4M_TAGS: Final = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "yuv411p": "411", "gray": "mono"}
 _Y4M_DEEP_TAGS: Final = {"yuv420p": "420p", "yuv422p": "422p", "yuv444p": "444p", "gray": "mono"}
-_NOTHING: Final = b"YUV4MPEG2 W16 H16 F25:1 Ip A1:1 C420jpeg\nFRAME\n" + bytes(16 * 16 * 3 // 2)
 
 
 @dataclass(frozen=True)
@@ -57,15 +52,6 @@ def check_stdin(seeks: bool) -> None:
         raise InputError(f"this system has no {STDIN}; name a file")
     if seeks and not stat.S_ISREG(mode):
         raise UsageError("--start and --preview need a file, not a pipe; cut before the pipe, e.g. with ffmpeg -ss")
-
-
-@contextmanager
-def without_companions(info: VideoInfo) -> Iterator[VideoInfo]:
-    """The same video as if it came from a file with no other stream in it, for a writer that looks for them there."""
-    with tempfile.TemporaryDirectory(prefix="rmfd-") as folder:
-        path = Path(folder, "video.y4m")
-        path.write_bytes(_NOTHING)
-        yield replace(info, path=str(path), stream_index=0)
 
 
 class PipeWriter:

@@ -5,14 +5,15 @@ import secrets
 from pathlib import Path
 
 from rmfd_cli.errors import OutputError, OutputExistsError
+from rmfd_cli.video.location import is_url
 
 
-def check_target(target: Path, source: str, overwrite: bool) -> None:
+def check_target(target: Path, source: str | None, overwrite: bool) -> None:
     """Refuse a target that cannot or may not be written.
 
     Args:
         target: An absolute path without links.
-        source: What it is made from.
+        source: The file or URL that it is made from; None if that is neither.
         overwrite: Whether an existing file may be replaced.
 
     Raises:
@@ -25,7 +26,7 @@ def check_target(target: Path, source: str, overwrite: bool) -> None:
         raise OutputError(f"{target.parent}: no such directory")
     if not target.exists():
         return
-    if os.path.samefile(target, source):
+    if source is not None and not is_url(source) and os.path.samefile(target, source):
         raise OutputExistsError(f"{target}: is the source itself; name another target")
     if not target.is_file():
         raise OutputError(f"{target}: is not a regular file")

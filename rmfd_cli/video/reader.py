@@ -1,8 +1,7 @@
-"""A video file as frames: every frame that can be decoded, once, in order, with its own time and untouched planes."""
+"""A video as frames: every frame that can be decoded, once, in order, with its own time and untouched planes."""
 
 import os
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from fractions import Fraction
 from functools import partial
 from itertools import chain
@@ -13,9 +12,8 @@ from typing import Any
 
 import av
 import numpy as np
-from av.container import Flags, InputContainer
-from av.error import FFmpegError
-from av.stream import Disposition
+from av.container import InputContainer
+from av.error import ExitError, FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -31,8 +29,11 @@ from rmfd_cli.video.colour import (
     to_rgb,
 )
 from rmfd_cli.video.interlace import deinterlaced
-from rmfd_cli.video.traits import is_mirrored
-from rmfd_cli.video.truncation import is_mp4, missing_bytes, mp4_boxes
+from rmfd_cli.video.location import NETWORK_SECONDS, is_live, is_url, shown_name
+from rmfd_cli.video.opening import check_file, identity, open_stream, place_to_reopen
+from rmfd_cli.video.streams import left_behind
+from rmfd_cli.video.traits import Traits, is_mirrored, traits_of
+from rmfd_cli.video.truncation import missing_bytes
 
 __all__ = ["VideoReader"]
 
@@ -50,22 +51,28 @@ class VideoReader:
     arrive as stored; every other pixel format is converted to the nearest of those. Rotation, sample aspect ratio and
     interlacing are left as they are.
 
+    Of a live stream the frames are those that come from now on, and a start is waited for.
+
     Damage inside the file does not stop the reader: what can be decoded is yielded, and `damage` says afterwards what
     was lost.
 
     Args:
-        path: A video file under any name.
+        path: A video file under any name, or a URL (http, rtsp, rtmp, srt, udp and the like).
         start_seconds: Yield frames from this time on, in seconds from the start of the video stream, exact to the
             frame. A frame's time counts as equal when it is the container's rounding of it.
         end_seconds: Yield frames before this time only.
         deinterlace: Make whole pictures of interlaced ones, as many as there are; progressive ones pass untouched.
 
     Raises:
-        InputError: The file is missing, unreadable, empty, not a video, transparent, or its index is lost; while
-            iterating, the picture changes its size or becomes transparent.
+        InputError: The file is missing, unreadable, empty, not a video, transparent, or its index is lost, or the server
+            does not answer; while iterating, the picture changes its size or becomes transparent, or the file changes.
     """
 
     info: VideoInfo
+    traits: Traits | None
+    """What the first picture carries of a source that is read once only; None of one that can be looked into again."""
+    left_behind: tuple[str, ...]
+    """A line for each stream of such a source that is lost."""
     damage: str | None = None
     """After the last frame: None if all is well, else what is missing or broken, in a few words."""
 
@@ -77,25 +84,35 @@ class VideoReader:
         *,
         deinterlace: bool = False,
     ):
-        self._path = Path(path)
-        check_file(self._path)
+        self._path, self._name = path, shown_name(path)
+        if not is_url(path):
+            check_file(Path(path))
+        self._identity = identity(path)
         self._reformatter = VideoReformatter()
         self._container, self._stream = open_stream(self._path)
         try:
             self._untimed = False
+            self._broken: str | None = None
             self._restart_counts()
             frames = self._decode()
             first = next(frames, None)
             if first is None:
-                raise InputError(f"{self._path}: no picture can be decoded; the file is damaged or not a video")
+                why = self._broken or "it is damaged or not a video"
+                raise InputError(f"{self._name}: no picture can be decoded; {why}")
+            if is_live(path):
+                # Whoever comes in the middle misses the beginning of a group of pictures: that is no damage.
+                self._restart_counts()
             self._refuse_transparent(first)
-            self.info = describe(self._path, self._container, self._stream, first)
+            self.info = describe(path, self._container, self._stream, first)
+            once = self.info.path is None
+            self.traits = traits_of([first], self._stream) if once else None
+            self.left_behind = left_behind(self._container, self._stream.index) if once else ()
             self._origin = int(first.pts or 0) if self._stream.start_time is None else int(self._stream.start_time)
             self._first_tick = None if start_seconds is None else self._tick(start_seconds)
             self._end_tick = None if end_seconds is None else self._tick(end_seconds)
             decoded: Iterator[av.VideoFrame] = chain([first], frames)
             filtered = partial(deinterlaced, stream=self._stream) if deinterlace else iter
-            if self._first_tick is not None and int(first.pts or 0) < self._first_tick:
+            if self._first_tick is not None and int(first.pts or 0) < self._first_tick and not once:
                 decoded = self._decode_from(self._first_tick)
             self._frames = self._select(filtered(decoded))
         except BaseException:
@@ -135,7 +152,11 @@ class VideoReader:
                 packet = next(packets)
             except StopIteration:
                 return
-            except (FFmpegError, IndexError):
+            except (FFmpegError, IndexError) as error:
+                if is_url(self._path) and isinstance(error, OSError | ExitError):
+                    silent = f"nothing came for {NETWORK_SECONDS:g} s"
+                    self._broken = silent if isinstance(error, ExitError) else f"the connection broke ({error.strerror})"
+                    return
                 # IndexError: PyAV meets a stream that began in the middle of the file.
                 in_a_row += 1
                 self._failures += 1
@@ -199,18 +220,20 @@ class VideoReader:
                 break
             if (frame.width, frame.height) != (self.info.width_px, self.info.height_px):
                 raise InputError(
-                    f"{self._path}: the picture changes from {self.info.width_px}x{self.info.height_px} to "
+                    f"{self._name}: the picture changes from {self.info.width_px}x{self.info.height_px} to "
                     f"{frame.width}x{frame.height} at frame {count}; split the file there"
                 )
             if self._first_tick is None or pts >= self._first_tick:
                 corrupt_frames += frame.is_corrupt
                 yield self._read(frame)
+        if identity(self._path) != self._identity:
+            raise InputError(f"{self._name}: changed while it was read; copy it first, or wait until it is complete")
         self.damage = self._verdict(corrupt_frames)
 
     def _refuse_transparent(self, frame: av.VideoFrame) -> None:
         if self._stream.metadata.get("alpha_mode") == "1" or is_transparent(frame, self._reformatter):
             raise InputError(
-                f"{self._path}: has transparent pixels, and transparency would be lost; put it on a background first, for "
+                f"{self._name}: has transparent pixels, and transparency would be lost; put it on a background first, for "
                 "example with ffmpeg's overlay filter"
             )
 
@@ -225,8 +248,8 @@ class VideoReader:
         )
 
     def _verdict(self, corrupt_frames: int) -> str | None:
-        faults = []
-        if self._ended and (missing := missing_bytes(self._path)):
+        faults = [self._broken] if self._broken else []
+        if self._ended and self._identity and (missing := missing_bytes(Path(self._path))):
             faults.append(f"the file was cut off, at least {counted(missing, 'byte')} missing at its end")
         elif self._ended and self._first_tick is None and (promised := self._promised_packets()) > self._packets:
             faults.append(f"{counted(promised - self._packets, 'frame')} of {promised} missing")
@@ -247,83 +270,7 @@ class VideoReader:
         return 0
 
 
-def check_file(path: Path) -> None:
-    """Raise InputError, in words that help, unless `path` is something that can be read.
-
-    Args:
-        path: Any path.
-
-    Raises:
-        InputError: It is missing, a directory, empty, or must not be read.
-    """
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a directory, not a video file; name the files in it")
-        with path.open("rb") as file:
-            if path.is_file() and not file.read(1):
-                raise InputError(f"{path}: is empty (0 bytes); copy or download it again")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the name") from None
-    except PermissionError:
-        raise InputError(f"{path}: permission denied; make the file readable for this user") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and the disk") from None
-
-
-def open_stream(path: Path) -> tuple[InputContainer, VideoStream]:
-    """Open the file and choose its main video stream, never cover art.
-
-    Raises:
-        InputError: It is not a video, has no picture, has lost its index, or needs a decoder that is not there.
-    """
-    # The protocol in front keeps names such as "a:b.mp4" from being taken for one, the absolute path those with "-".
-    url = f"file:{path.absolute()}"
-    try:
-        # Metadata in a legacy encoding is no reason to refuse a video.
-        container = av.open(url, mode="r", metadata_errors="replace")
-        # PyAV asks for made-up times, which go backwards in an AVI with B-frames.
-        container.flags &= ~int(Flags.gen_pts.value)  # type: ignore[call-overload]
-    except UnicodeEncodeError:
-        raise InputError(f"{os.fsencode(path)!r}: the name is not valid text; rename the file") from None
-    except (FFmpegError, IndexError, ValueError) as error:
-        raise InputError(f"{path}: {why_unreadable(path)}") from error
-    try:
-        # ffmpeg renders any text file as a video of a terminal.
-        if container.format.name == "tty":
-            raise InputError(f"{path}: is a text file, not a video")
-        stream = choose_stream(path, container)
-        stream.thread_type = "AUTO"
-    except BaseException:
-        container.close()
-        raise
-    return container, stream
-
-
-def choose_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The video stream that ffmpeg deems best among those that are moving pictures."""
-    stills = Disposition.attached_pic | Disposition.timed_thumbnails
-    moving = [stream for stream in container.streams.video if not stream.disposition & stills]
-    if not moving:
-        what = "only sound" if container.streams.audio else "no moving picture"
-        raise InputError(f"{path}: contains {what}; give a file with video")
-    best = container.streams.best("video")
-    stream = next((stream for stream in moving if best is not None and stream.index == best.index), None)
-    if stream is None:
-        stream = max(moving, key=lambda candidate: candidate.width * candidate.height)
-    if stream.codec_context is None:
-        raise InputError(f"{path}: there is no decoder for its video; convert it with another tool first")
-    return stream
-
-
-def why_unreadable(path: Path) -> str:
-    """What is wrong with a file that ffmpeg cannot open."""
-    with suppress(OSError), path.open("rb") as file:
-        if is_mp4(file.read(8)) and b"moov" not in [kind for kind, _ in mp4_boxes(file)]:
-            return "its index (moov) is missing, the recording or copy was cut off; get the whole file or repair it"
-    return "is not a video that can be read; check that it plays elsewhere"
-
-
-def describe(path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
+def describe(path: str | os.PathLike[str], container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
     """What the headers and the first decoded frame say of the video."""
     name = nearest_planar(first.format)
     plane_format = native_format(name)
@@ -338,8 +285,10 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
     estimate: int | None = stream.frames or None
     if estimate is None and duration and rate:
         estimate = round(duration * rate)
+    flags: Any = container.format.flags
     return VideoInfo(
-        path=str(path),
+        name=shown_name(path),
+        path=place_to_reopen(path, container),
         width_px=first.width,
         height_px=first.height,
         frame_rate=rate,
@@ -351,6 +300,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
         sample_aspect_ratio=exact(stream.sample_aspect_ratio) or Fraction(1),
         rotation_degrees=rotation(first),
         stream_index=stream.index,
+        clock_is_arbitrary=is_live(path) or bool(flags & av.format.Flags.ts_discont.value),
     )
 
 

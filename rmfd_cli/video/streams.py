@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.container import InputContainer
 from av.stream import Disposition
 
 from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.types import VideoInfo
+from rmfd_cli.video.opening import open_input
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,6 @@ class Companions:
     """The earliest time in the source."""
     video_start_seconds: Fraction
     """The earliest time of its video."""
-    clock_is_arbitrary: bool
-    """Whether the container's clock starts anywhere, as in transport streams, and should be set to zero."""
     warnings: tuple[str, ...]
     """One line for each stream that is left behind, naming it."""
 
@@ -109,6 +109,9 @@ class Companions:
             data_streams=frozenset(),
             warnings=(*self.warnings, *lost),
         )
+
+
+_NONE = Companions((), {}, frozenset(), (), {}, {}, (), False, (), Fraction(0), Fraction(0), ())
 
 
 def container_of(target: Path) -> Container:
@@ -134,11 +137,23 @@ def companions(info: VideoInfo, container: Container) -> Companions:
     Raises:
         InputError: The source cannot be opened.
     """
+    if info.path is None:
+        return _NONE
     try:
-        with av.open(info.path, metadata_errors="replace") as source:
+        with open_input(info.path) as source:
             return _choose(source, info.stream_index, container)
     except (av.FFmpegError, OSError) as error:
-        raise InputError(f"{info.path}: cannot be read: {error}") from error
+        raise InputError(f"{info.name}: cannot be read: {error}") from error
+
+
+def left_behind(source: InputContainer, video_index: int) -> tuple[str, ...]:
+    """A line for each stream beside the video of a source that is read once only."""
+    return tuple(
+        f"{stream.type} stream {stream.index} ({_codec_name(stream)}) is left out: of a pipe or a live stream only the "
+        "pictures are kept"
+        for stream in source.streams
+        if stream.index != video_index
+    )
 
 
 def _choose(source: Any, video_index: int, container: Container) -> Companions:
@@ -182,7 +197,6 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
         video_tags=tuple(_tags(video.metadata.items())),
         source_start_seconds=Fraction(source.start_time or 0, av.time_base),
         video_start_seconds=(video.start_time or 0) * Fraction(video.time_base),
-        clock_is_arbitrary=bool(source.format.flags & av.format.Flags.ts_discont.value),
         warnings=tuple(warnings),
     )
 

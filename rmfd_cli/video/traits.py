@@ -1,7 +1,7 @@
 """What the first pictures of a video say beyond its header: field order, HDR mastering, and what no encoder writes again."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,8 +16,10 @@ from av.sidedata.sidedata import Type
 from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
+from rmfd_cli.video.location import shown_name
+from rmfd_cli.video.opening import open_input
 
-__all__ = ["Hdr", "Traits", "is_mirrored", "read_traits"]
+__all__ = ["PLAIN", "Hdr", "Traits", "is_mirrored", "read_traits", "traits_of"]
 
 _PICTURES = 8
 """Film in a television signal is interlaced in two pictures of five."""
@@ -69,27 +71,41 @@ class Traits:
     """Whether the colours are right only after Dolby Vision's own processing (profile 5)."""
 
 
+PLAIN = Traits(field_order=None, hdr=None, is_mirrored=False, inside=(), needs_dolby_vision=False)
+"""Those of pictures that carry nothing."""
+
+
 def read_traits(path: str | Path, stream_index: int) -> Traits:
     """Decode the first pictures of a video stream and say what they carry.
 
     Args:
-        path: A video file.
+        path: A video file, or a URL that can be read again.
         stream_index: Of the video stream.
 
     Raises:
         InputError: The file cannot be opened.
     """
     try:
-        with av.open(f"file:{Path(path).absolute()}", metadata_errors="replace") as container:
+        with open_input(path) as container:
             stream = container.streams[stream_index]
             assert isinstance(stream, VideoStream)
             pictures = list(islice(_decode(container, stream), _PICTURES))
-            bottom_first = getattr(stream.codec_context, "field_order", 0) in _BOTTOM_FIRST
+            return traits_of(pictures, stream)
     except (FFmpegError, OSError, IndexError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        raise InputError(f"{shown_name(path)}: cannot be read: {error}") from error
+
+
+def traits_of(pictures: Sequence[av.VideoFrame], stream: VideoStream) -> Traits:
+    """What decoded pictures carry.
+
+    Args:
+        pictures: The first ones of a video.
+        stream: Where they come from.
+    """
     sides: list[Any] = [side for picture in pictures for side in picture.side_data]
     carried = {side.type: bytes(side) for side in sides}
     interlaced = any(picture.interlaced_frame for picture in pictures)
+    bottom_first = getattr(stream.codec_context, "field_order", 0) in _BOTTOM_FIRST
     return Traits(
         field_order=None if not interlaced else "bff" if bottom_first else "tff",
         hdr=_hdr(carried),

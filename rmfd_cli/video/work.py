@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from rmfd_cli.errors import InputError, OutputError, UsageError
 from rmfd_cli.video.checking import Span
+from rmfd_cli.video.opening import identity
 from rmfd_cli.video.place import hidden_stem
 
 _PLAN, _LOCK = "plan.json", "lock"
@@ -211,17 +212,19 @@ def file_identity(path: str) -> dict[str, str]:
     """Size, time of change and SHA-256 of the first and last MiB of a file.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: It cannot be read, or is no regular file.
     """
+    state = identity(path)
+    if state is None:
+        raise InputError(f"{path}: is no file that can be read twice; copy it into one")
     try:
         with open(path, "rb") as file:
-            state = os.fstat(file.fileno())
             digest = hashlib.sha256(file.read(_HASHED_BYTES))
-            file.seek(max(0, state.st_size - _HASHED_BYTES))
+            file.seek(max(0, state.bytes - _HASHED_BYTES))
             digest.update(file.read(_HASHED_BYTES))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and the disk") from None
-    values: dict[str, Any] = {"bytes": state.st_size, "changed": state.st_mtime_ns, "head and tail": digest.hexdigest()}
+    values: dict[str, Any] = {"bytes": state.bytes, "changed": state.changed_ns, "head and tail": digest.hexdigest()}
     return {f"source's {name}": str(value) for name, value in values.items()}
 
 

@@ -16,12 +16,15 @@ from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
 from rmfd_cli.video import ffmpeg
+from rmfd_cli.video.arguments import encoding_options, is_mp4, muxer_options, picture_options
 from rmfd_cli.video.checking import Span, check_frames
-from rmfd_cli.video.encoding import Run, encoder_options, grey
-from rmfd_cli.video.keeping import field_options, hdr_options, lost_in_target, lost_inside
+from rmfd_cli.video.encoding import Run, grey
+from rmfd_cli.video.keeping import lost_in_target, lost_inside
+from rmfd_cli.video.location import NETWORK_SECONDS, is_url
 from rmfd_cli.video.place import check_target, create_temporary
 from rmfd_cli.video.streams import companions, container_of
-from rmfd_cli.video.traits import read_traits
+from rmfd_cli.video.traits import PLAIN, Traits, read_traits
+from rmfd_cli.video.trial import choose_encoder
 
 STALL_SECONDS = 120.0
 """An encoder that takes no data for so long is given up, and one that has them all and adds nothing to its file."""
@@ -31,9 +34,6 @@ _PROBE_BYTES = 160_000  # more than a pipe holds: written only if somebody reads
 
 # What muxers say of a stream that they have no place for.
 _MISFIT = ("supported", "Could not find tag")
-
-_UNSPECIFIED = 2
-_LIMITED, _FULL = 1, 2
 
 
 class VideoWriter:
@@ -62,6 +62,7 @@ class VideoWriter:
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         deinterlaced: bool = False,
+        traits: Traits | None = None,
         stall_seconds: float = STALL_SECONDS,
         work: Path | None = None,
     ) -> None:
@@ -77,6 +78,7 @@ class VideoWriter:
             start_seconds: Where the source was cut; becomes time 0 of the target, audio included.
             end_seconds: The other end of the cut.
             deinterlaced: Whether the frames are progressive though the source is interlaced.
+            traits: What the pictures carry; None to look into the source.
             stall_seconds: How long the encoder may take no data before it is given up.
             work: A folder on the target's disk for the temporary file, if the video is to come from `encode_segment` and
                 `use` instead of `write`.
@@ -90,6 +92,7 @@ class VideoWriter:
         self._overwrite = overwrite
         self._start_seconds, self._end_seconds = start_seconds, end_seconds
         self._deinterlaced = deinterlaced
+        self._known_traits = traits
         self._stall_seconds = stall_seconds
         self._work = work
         self._covers: tempfile.TemporaryDirectory[str] | None = None
@@ -112,13 +115,13 @@ class VideoWriter:
         container = container_of(self._target)
         check_target(self._target, self._source.path, self._overwrite)
         self._binary = ffmpeg.find_ffmpeg(self._binary_wish)
-        self._encoder = ffmpeg.encoder(self._binary, self._encoding.codec)
-        self._options, warning = encoder_options(
-            self._encoding, self._encoder, self._source.format, (self._width, self._height)
-        )
-        self.warnings += [warning] if warning else []
+        self._settings = choose_encoder(self._binary, self._encoding, self._source.format, (self._width, self._height))
+        self.warnings += self._settings.warnings
         self._companions = companions(self._source, container)
-        self._traits = read_traits(self._source.path, self._source.stream_index)
+        if self._known_traits is not None or self._source.path is None:
+            self._traits = self._known_traits or PLAIN
+        else:
+            self._traits = read_traits(self._source.path, self._source.stream_index)
         if self._deinterlaced:
             self._traits = replace(self._traits, field_order=None)
         self.shift_ticks = self._choose_shift()
@@ -126,8 +129,8 @@ class VideoWriter:
         try:
             self._unpack_covers()
             self._probe()
-            self.warnings += (*self._companions.warnings, *lost_inside(self._source.path, self._traits))
-            self.warnings += lost_in_target(self._temporary, self._target, self._encoding.codec, self._source, self._traits)
+            self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
+            self.warnings += lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
             if self._work is None:
                 self._run = self._encode(self._command())
         except BaseException:
@@ -136,12 +139,14 @@ class VideoWriter:
         return self
 
     def _choose_shift(self) -> int:
-        """How many ticks are taken off every time, audio included."""
+        """How many ticks are taken off every time, audio included; those of a source read once are known with its first."""
         along = self._companions
+        if self._source.path is None:
+            return 0
         if self._start_seconds:
             shift = Fraction(repr(float(self._start_seconds))) + along.video_start_seconds
         else:
-            shift = along.source_start_seconds if along.clock_is_arbitrary else Fraction(0)
+            shift = along.source_start_seconds if self._source.clock_is_arbitrary else Fraction(0)
         return math.floor(shift / self._source.time_base + Fraction(1, 2))
 
     def _unpack_covers(self) -> None:
@@ -158,14 +163,15 @@ class VideoWriter:
         """What makes the target: encodes frames from stdin, or copies the video of `joined`."""
         info, along = self._source, self._companions
         tick = info.time_base
+        metadata = "-1" if info.path is None else "1"
         target: dict[str, Any] = {
             "c": "copy",
-            **({} if joined else self._encoder_options()),
+            **({} if joined else self._encoding_options()),
             **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
             **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
             **self.muxer_options(),
-            "map_metadata": "1",
-            "map_chapters": "1",
+            "map_metadata": metadata,
+            "map_chapters": metadata,
             "disposition:v:0": "default",
             "max_muxing_queue_size": "9999",
         }
@@ -177,12 +183,14 @@ class VideoWriter:
             target["attach"] = [str(Path(self._covers.name) / str(number)) for number in range(len(along.covers))]
         for position, cover in enumerate(along.covers, 1 + len(along.streams)):
             target[f"metadata:s:{position}"] = [f"filename={cover.name}", f"mimetype={cover.media_type}"]
-        if self._is_mp4():
+        if is_mp4(self._target.suffix):
             target["movflags"] = "+faststart+use_metadata_tags" if along.has_foreign_tags else "+faststart"
         source: dict[str, Any] = {}
+        if info.path is not None and is_url(info.path):
+            source |= {"rw_timeout": round(NETWORK_SECONDS * 1e6), "reconnect": "1", "reconnect_delay_max": "2"}
         if self.shift_ticks:
             source["itsoffset"] = _seconds(-self.shift_ticks * tick)
-        if self._start_seconds:
+        if self._start_seconds and info.path is not None:
             source["ss"] = _seconds(self.shift_ticks * tick - along.source_start_seconds)
             target["copypriorss"] = "0"
         if probe:
@@ -191,57 +199,17 @@ class VideoWriter:
             # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
             length = Fraction(self._end_seconds) - Fraction(self._start_seconds or 0)
             target["t"] = _seconds(length + max(tick, Fraction(1, 1000)))
-        pipe = self._pipe_options()
-        return ffmpeg.command(self._binary, pipe, info.path, source, along.streams, str(self._temporary), target, joined=joined)
+        pictures = picture_options(self._binary, info, self._traits)
+        first = {} if joined else self._settings.first_options
+        path = str(self._temporary)
+        return ffmpeg.command(self._binary, pictures, info.path, source, along.streams, path, target, first, joined)
 
-    def _is_mp4(self) -> bool:
-        return self._target.suffix.lower() in (".mp4", ".m4v", ".mov")
-
-    def _encoder_options(self) -> dict[str, Any]:
-        tick = self._source.time_base
-        options: dict[str, Any] = {
-            **self._options,
-            **field_options(self._encoding.codec, self._traits.field_order, self._height),
-            "fps_mode:v:0": "passthrough",
-            "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
-        }
-        filters = self._filters()
-        return options | {"filter:v:0": ",".join(filters)} if filters else options
+    def _encoding_options(self) -> dict[str, Any]:
+        return encoding_options(self._settings, self._source, self._traits, self._height)
 
     def muxer_options(self) -> dict[str, str]:
         """What the muxer has to be told for exact times."""
-        options = {"avoid_negative_ts": "disabled"}
-        if not self._is_mp4():
-            return options
-        ticks = self._source.time_base.denominator
-        # A late start is an edit in the movie's own time scale: milliseconds unless told otherwise.
-        return options | {"video_track_timescale": str(ticks), "movie_timescale": str(max(ticks, 1000))}
-
-    def _pipe_options(self) -> dict[str, Any]:
-        # The pixels stay as they are stored: the rotation is only a note for players.
-        pipe: dict[str, Any] = {}
-        if self._source.rotation_degrees or self._traits.is_mirrored:
-            pipe |= {"noautorotate": None, "display_rotation": str(self._source.rotation_degrees)}
-        if self._traits.is_mirrored:
-            pipe["display_hflip"] = None
-        if self._traits.hdr:
-            pipe |= hdr_options(self._binary, self._traits.hdr)
-        return pipe
-
-    def _filters(self) -> list[str]:
-        colour, ratio = self._source.colour, self._source.sample_aspect_ratio
-        tags = {
-            "colorspace": colour.tag_matrix,
-            "color_primaries": colour.tag_primaries,
-            "color_trc": colour.tag_transfer,
-        }
-        settings = [f"{name}={tag}" for name, tag in tags.items() if tag != _UNSPECIFIED]
-        if self._traits.field_order:
-            settings.append(f"field_mode={self._traits.field_order}")
-        if colour.tag_range in (_LIMITED, _FULL):
-            settings.append(f"range={colour.tag_range}")
-        filters = [f"setparams={':'.join(settings)}"] if settings else []
-        return [*filters, f"setsar={ratio.numerator}/{ratio.denominator}"] if ratio != 1 else filters
+        return muxer_options(self._target.suffix, self._source.time_base)
 
     def _probe(self) -> None:
         """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
@@ -291,6 +259,9 @@ class VideoWriter:
         """
         if self._run is None:
             self._run = self._encode(self._command())
+        once = self._source.path is None
+        if not self._written.frames and once and (self._start_seconds or self._source.clock_is_arbitrary):
+            self.shift_ticks = pts
         written = self._written.then(pts - self.shift_ticks)
         try:
             self._run.write(planes, written.last_pts)
@@ -307,8 +278,10 @@ class VideoWriter:
         Args:
             path: The file, of the target's suffix.
         """
-        options = {**self._encoder_options(), **self.muxer_options()}
-        return self._encode(ffmpeg.command(self._binary, self._pipe_options(), None, {}, (), str(path), options))
+        options = {**self._encoding_options(), **self.muxer_options()}
+        pictures = picture_options(self._binary, self._source, self._traits)
+        first = self._settings.first_options
+        return self._encode(ffmpeg.command(self._binary, pictures, None, {}, (), str(path), options, first))
 
     def finish_segment(self, run: Run, path: Path, meant: Span) -> None:
         """Wait until a segment is on the disk, and check it.
@@ -360,7 +333,7 @@ class VideoWriter:
                 self._run.finish(self._stall_seconds, self._temporary)
             else:
                 ffmpeg.run(self._command(joined=self._joined), self._stall_seconds, self._temporary)
-                lost = lost_in_target(self._temporary, self._target, self._encoding.codec, self._source, self._traits)
+                lost = lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
                 self.warnings += [line for line in lost if line not in self.warnings]
             self._verify(self._temporary)
             with self._temporary.open("rb") as file:

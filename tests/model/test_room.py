@@ -10,7 +10,7 @@ import pytest
 import torch
 import typer
 
-from rmfd_cli.cli.derain import parse_size
+from rmfd_cli.cli.values import parse_size
 from rmfd_cli.errors import MemoryExhaustedError
 from rmfd_cli.model.checkpoint import export_weights
 from rmfd_cli.model.config import ModelConfig

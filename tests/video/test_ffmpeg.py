@@ -75,7 +75,8 @@ def test_what_is_no_video_encoder_is_refused(name):
 
 
 def test_command_takes_the_pipe_first_and_repeats_list_options():
-    command = ffmpeg.command("ff", {}, "a:b.mp4", {}, (1, 3), "-o.mp4", {"c": "copy", "metadata": ["a=1", "b=2"]})
+    command = ffmpeg.command("ff", {}, "a:b.mp4", {}, (1, 3), "-o.mp4", {"c": "copy", "metadata": ["a=1", "b=2"]}, {"x": "y"})
+    assert command.index("-x") < command.index("-i")
     assert [command[i + 1] for i, word in enumerate(command) if word == "-i"] == [
         "pipe:0",
         f"file:{os.getcwd()}/a:b.mp4",

@@ -1,0 +1,91 @@
+"""What ffmpeg is told of one video: how its pictures are to be seen, how they are encoded, and how times get into the file."""
+
+from fractions import Fraction
+from typing import Any
+
+from rmfd_cli.types import VideoInfo
+from rmfd_cli.video.encoding import Settings
+from rmfd_cli.video.keeping import field_options, hdr_options
+from rmfd_cli.video.traits import Traits
+
+__all__ = ["encoding_options", "is_mp4", "muxer_options", "picture_options"]
+
+_UNSPECIFIED = 2
+_LIMITED, _FULL = 1, 2
+
+
+def picture_options(binary: str, source: VideoInfo, traits: Traits) -> dict[str, Any]:
+    """Options of the input that the pictures come from, by name without dash; None as value for a flag.
+
+    Args:
+        binary: Path of ffmpeg.
+        source: What the pictures are.
+        traits: What they carry.
+    """
+    options: dict[str, Any] = {}
+    # The pixels stay as they are stored: the rotation is only a note for players.
+    if source.rotation_degrees or traits.is_mirrored:
+        options |= {"noautorotate": None, "display_rotation": str(source.rotation_degrees)}
+    if traits.is_mirrored:
+        options["display_hflip"] = None
+    if traits.hdr:
+        options |= hdr_options(binary, traits.hdr)
+    return options
+
+
+def encoding_options(settings: Settings, source: VideoInfo, traits: Traits, height_px: int) -> dict[str, Any]:
+    """Options of the output that have its video encoded with the source's own times and tags.
+
+    Args:
+        settings: Of the encoder.
+        source: What the pictures are.
+        traits: What they carry.
+        height_px: Of the pictures as stored.
+    """
+    tick, options = source.time_base, settings.options
+    fields = field_options(settings.codec, traits.field_order, height_px)
+    options = {
+        **options,
+        # What is asked for comes behind, and wins.
+        **{name: f"{value}:{options[name]}" if name in options else value for name, value in fields.items()},
+        "fps_mode:v:0": "passthrough",
+        "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
+    }
+    filters = [*_filters(source, traits), *settings.filters]
+    return options | {"filter:v:0": ",".join(filters)} if filters else options
+
+
+def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
+    """Options of the output that keep times exact.
+
+    Args:
+        suffix: Of the file.
+        time_base: Of the video.
+    """
+    options = {"avoid_negative_ts": "disabled"}
+    if not is_mp4(suffix):
+        return options
+    ticks = time_base.denominator
+    # A late start is an edit in the movie's own time scale: milliseconds unless told otherwise.
+    return options | {"video_track_timescale": str(ticks), "movie_timescale": str(max(ticks, 1000))}
+
+
+def is_mp4(suffix: str) -> bool:
+    """Whether files with this suffix are MP4 or its parent, QuickTime."""
+    return suffix.lower() in (".mp4", ".m4v", ".mov")
+
+
+def _filters(source: VideoInfo, traits: Traits) -> list[str]:
+    colour, ratio = source.colour, source.sample_aspect_ratio
+    tags = {
+        "colorspace": colour.tag_matrix,
+        "color_primaries": colour.tag_primaries,
+        "color_trc": colour.tag_transfer,
+    }
+    settings = [f"{name}={tag}" for name, tag in tags.items() if tag != _UNSPECIFIED]
+    if traits.field_order:
+        settings.append(f"field_mode={traits.field_order}")
+    if colour.tag_range in (_LIMITED, _FULL):
+        settings.append(f"range={colour.tag_range}")
+    filters = [f"setparams={':'.join(settings)}"] if settings else []
+    return filters + ([f"setsar={ratio.numerator}/{ratio.denominator}"] if ratio != 1 else [])
