@@ -183,7 +183,9 @@ def restore_from(
     """
     back, ahead = model.config.look_back, model.config.look_ahead
     seen = [memory.view] if memory else []
-    windows = sliding(map(_view, frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen)
+    windows = sliding(
+        (_view(rgb, spent) for rgb in frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen
+    )
     waiting: deque[SceneWindow] = deque()
     """Windows that were taken and have not come back as residuals yet."""
 
@@ -336,5 +338,6 @@ def _ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
             del item
 
 
-def _view(rgb: Rgb) -> View:
-    return View(rgb, luma_for_flow(rgb))
+def _view(rgb: Rgb, spent: Spent | None) -> View:
+    with spending(spent, "align"):
+        return View(rgb, luma_for_flow(rgb))

@@ -122,6 +122,14 @@ def test_bfloat16_convolutions_change_next_to_nothing(model):
     assert np.abs(rounded - exact).mean() < 0.01 * np.abs(exact).mean() + 1e-4
 
 
+def test_each_stage_counts_its_time(model):
+    spent: dict[str, float] = {}
+    residuals = list(restore(iter(clip(3)), model, torch.device("cpu"), spent=spent))
+    assert len(residuals) == 3
+    assert spent.keys() == {"align", "stage 1", "stage 2"}
+    assert all(seconds > 0 for seconds in spent.values())
+
+
 def test_an_empty_stream_gives_nothing(model):
     assert list(restore(iter(()), model, torch.device("cpu"))) == []
 
