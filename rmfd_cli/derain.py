@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rmfd_cli import __version__
 from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.options import DerainOptions
-from rmfd_cli.stages import Channel, Stage, Stopped
+from rmfd_cli.stages import Channel, Spent, Stage, Stopped, spending, spending_on_each
 from rmfd_cli.types import Frame, Restore, RestoreFrom, Rgb, VideoInfo
 from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
@@ -80,6 +80,7 @@ def derain(
     restore: Restore,
     options: DerainOptions | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    spent: Spent | None = None,
 ) -> DerainReport:
     """Write `source` to `target` with `restore` applied to every frame.
 
@@ -92,6 +93,7 @@ def derain(
         restore: The model as a function; it runs in the calling thread.
         options: See there.
         on_progress: Called from the calling thread after every frame that is handed to the encoder.
+        spent: Where to add the time that decoding and encoding take.
 
     Raises:
         InputError: The source cannot be read, holds no frame in the range, or is damaged and not to be salvaged.
@@ -111,7 +113,7 @@ def derain(
             def write(frame: Frame, residual: NDArray[np.float32]) -> None:
                 writer.write(compose(frame, residual), frame.pts)
 
-            with closing(_run_stages(video, info, restore, write)) as counts:
+            with closing(_run_stages(video, info, restore, write, spent)) as counts:
                 for frames in counts:
                     if on_progress:
                         on_progress(Progress(frames, expected, monotonic() - began))
@@ -127,6 +129,7 @@ def derain_in_segments(
     options: DerainOptions | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     segment_frames: int = SEGMENT_FRAMES,
+    spent: Spent | None = None,
 ) -> DerainReport:
     """As `derain`, but what is done outlives the process, however it ends: the same call goes on from the last whole segment.
 
@@ -141,6 +144,7 @@ def derain_in_segments(
         options: See there. `overwrite` also throws away the work of a call with other arguments.
         on_progress: As of `derain`.
         segment_frames: How many frames may have to be done again.
+        spent: As of `derain`.
 
     Raises:
         UsageError: No video files, or the folder holds the work of a call with other arguments.
@@ -172,7 +176,7 @@ def derain_in_segments(
                 segments.write(compose(frame, residual), frame.pts, remember)
 
             missing = islice(video, before, None)
-            with closing(_run_stages(missing, info, lambda pictures: restore(pictures, memory), write)) as counts:
+            with closing(_run_stages(missing, info, lambda pictures: restore(pictures, memory), write, spent)) as counts:
                 for count in counts:
                     frames = before + count
                     if on_progress:
@@ -315,6 +319,7 @@ def _run_stages(
     info: VideoInfo,
     restore: Callable[[Iterator[Rgb]], Iterator[Item]],
     write: Callable[[Frame, Item], None],
+    spent: Spent | None,
 ) -> Generator[int, None, None]:
     """Decode in one thread, restore in this one, compose and encode in a third; yields the count of frames done."""
     stop = threading.Event()
@@ -324,9 +329,10 @@ def _run_stages(
 
     def write_all() -> None:
         for frame, item in restored:
-            write(frame, item)
+            with spending(spent, "encode"):
+                write(frame, item)
 
-    stages = [Stage(lambda: decoded.put_all(frames), stop), Stage(write_all, stop)]
+    stages = [Stage(lambda: decoded.put_all(spending_on_each(spent, "decode", frames)), stop), Stage(write_all, stop)]
     waiting: deque[Frame] = deque()
 
     def pictures() -> Iterator[Rgb]:

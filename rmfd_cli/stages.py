@@ -1,13 +1,42 @@
-"""Stages of work side by side: bounded queues between threads, of which the first that fails stops all."""
+"""Stages of work side by side: bounded queues between threads, of which the first that fails stops all; what each spends."""
 
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Generic, TypeAlias, TypeVar
 
 _POLL_SECONDS = 0.1
 
 Item = TypeVar("Item")
+
+
+Spent: TypeAlias = dict[str, float]
+"""Seconds of work by stage, waiting for other stages left out; each stage is the work of one thread."""
+
+
+@contextmanager
+def spending(spent: Spent | None, stage: str) -> Iterator[None]:
+    """Count the time of a `with` block as that of a stage; None counts nothing."""
+    began = perf_counter()
+    try:
+        yield
+    finally:
+        if spent is not None:
+            spent[stage] = spent.get(stage, 0.0) + perf_counter() - began
+
+
+def spending_on_each(spent: Spent | None, stage: str, items: Iterable[Item]) -> Iterator[Item]:
+    """The same items; the time that each takes to come is counted as that of a stage."""
+    iterator = iter(items)
+    while True:
+        with spending(spent, stage):
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+        yield item
 
 
 class Stopped(Exception):  # noqa: N818

@@ -20,11 +20,12 @@ from rmfd_cli.batch.report import as_json, counts, summary, write_report
 from rmfd_cli.batch.run import Outcome, exit_code, failed, make_folders, run_jobs
 from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
 from rmfd_cli.cli.loading import lazy_restorer, lazy_restorer_from, unheard
-from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, tell_outcome
+from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, print_spent, shown, tell_outcome
 from rmfd_cli.cli.progress import Style
 from rmfd_cli.cli.values import parse_encoder_option, parse_length, parse_size, parse_time
 from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.options import Compare, DerainOptions, Encoding, Hardware
+from rmfd_cli.stages import Spent
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import DerainReport
@@ -164,6 +165,9 @@ def derain(
     progress: Annotated[Style, typer.Option(help="How to show progress; json is a line a second.")] = "auto",
     log_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Append a line for each event to this file.")] = None,
     log_format: Annotated[LogFormat, typer.Option(help="Of the lines in --log-file.")] = "text",
+    stats: Annotated[
+        bool, typer.Option("--stats", help="At the end, say how long each stage took, and which one bounds the run.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is used.")] = False,
 ) -> None:
@@ -207,12 +211,14 @@ def derain(
         for outcome in ended:
             tell_outcome(outcome, quiet)
         warn = unheard if quiet else _warn
-        restore = lazy_restorer(model, device, memory, warn)
-        going_on = lazy_restorer_from(model, device, memory, warn) if resume else None
+        spent: Spent | None = {} if stats else None
+        restore = lazy_restorer(model, device, memory, warn, spent)
+        going_on = lazy_restorer_from(model, device, memory, warn, spent) if resume else None
         if verbose:
             _print_details(model, device, options)
         style: Style = "none" if quiet else progress
-        wish = _Wish(restore, going_on, options, preview, _frame_rate(frame_rate), bits and int(bits), pipe_format, style)
+        pictures = _frame_rate(frame_rate), bits and int(bits), pipe_format
+        wish = _Wish(restore, going_on, spent, options, preview, *pictures, style)
         work = partial(_outline, wish=wish, device=device) if dry_run else partial(_derain, wish=wish)
         began, left = monotonic(), list(jobs)
         log: Callable[..., None] = partial(log_event, log_file, log_format) if log_file else lambda event, **values: None
@@ -229,6 +235,8 @@ def derain(
                 write_report(report, as_json(ended, monotonic() - began, __version__))
             if len(ended) > 1 and not quiet and not dry_run:
                 print_outcomes(ended, summary(ended))
+            if spent:
+                print_spent(spent, ended)
             log("end", seconds=round(monotonic() - began, 3), exit_code=exit_code(ended), counts=counts(ended))
         if code := exit_code(ended):
             raise typer.Exit(code)
@@ -265,6 +273,7 @@ class _Wish:
     restore: Any
     going_on: Any
     """With --resume a model that can go on, and what decides its results; else None."""
+    spent: Spent | None
     options: DerainOptions
     preview_seconds: float | None
     frame_rate: Fraction
@@ -282,10 +291,10 @@ def _derain(job: Job, wish: _Wish) -> "DerainReport":
     source, target, options, notes = _ends(job, wish)
     with progress_on_stderr(shown(Path(job.source.name).name), wish.style) as on_progress:
         if wish.going_on is None:
-            report = run(source, target, wish.restore, options, on_progress)
+            report = run(source, target, wish.restore, options, on_progress, wish.spent)
         else:
             restore, identity = wish.going_on
-            report = derain_in_segments(source, target, restore, identity(), options, on_progress)
+            report = derain_in_segments(source, target, restore, identity(), options, on_progress, spent=wish.spent)
     return replace(report, warnings=(*notes, *report.warnings))
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rmfd_cli.stages import Spent
     from rmfd_cli.types import RestoreFrom
 
 
@@ -13,7 +14,11 @@ def unheard(text: str) -> None:
 
 
 def lazy_restorer(
-    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = unheard
+    model: str,
+    device: str,
+    memory_bytes: int | None = None,
+    warn: Callable[[str], None] = unheard,
+    spent: "Spent | None" = None,
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """The model as a function, loaded once, when the first frame is asked for."""
 
@@ -25,13 +30,17 @@ def lazy_restorer(
 
         keep_freed_memory()
         share_cores()
-        return restorer(model, device, memory_bytes, warn)
+        return restorer(model, device, memory_bytes, warn, spent)
 
     return lambda pictures: load()(pictures)
 
 
 def lazy_restorer_from(
-    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = unheard
+    model: str,
+    device: str,
+    memory_bytes: int | None = None,
+    warn: Callable[[str], None] = unheard,
+    spent: "Spent | None" = None,
 ) -> "tuple[RestoreFrom, Callable[[], dict[str, str]]]":
     """As `lazy_restorer`, of a model that can go on; and what decides its results."""
 
@@ -42,7 +51,7 @@ def lazy_restorer_from(
 
         keep_freed_memory()
         share_cores()
-        return restorer_from(model, device, memory_bytes, warn)
+        return restorer_from(model, device, memory_bytes, warn, spent)
 
     @cache
     def identify() -> dict[str, str]:

@@ -10,6 +10,7 @@ import typer
 
 from rmfd_cli.batch.run import Outcome, error_line
 from rmfd_cli.errors import RmfdError
+from rmfd_cli.stages import Spent
 
 EXIT_CODES = """\b
 Exit codes:
@@ -87,6 +88,24 @@ def print_outcomes(outcomes: Sequence[Outcome], summary: str) -> None:
     console = Console(stderr=True)
     console.print(table)
     console.print(summary, highlight=False)
+
+
+def print_spent(spent: Spent, outcomes: Sequence[Outcome]) -> None:
+    """Print on stderr, as a table divided by tabs, what each stage took, and which of them the others wait for.
+
+    Args:
+        spent: By stage.
+        outcomes: Of the jobs that it was spent on.
+    """
+    frames = sum(outcome.frames - outcome.frames_before for outcome in outcomes)
+    wall = sum(outcome.seconds for outcome in outcomes)
+    if not frames or not wall:
+        return
+    typer.echo("stage\tms per frame\tbusy", err=True)
+    for stage, seconds in spent.items():
+        typer.echo(f"{stage}\t{1e3 * seconds / frames:.1f}\t{seconds / wall:.0%}", err=True)
+    slowest = max(spent, key=spent.__getitem__)
+    typer.echo(f"all\t{1e3 * wall / frames:.1f}\t{slowest} bounds it", err=True)
 
 
 def _achieved(outcome: Outcome) -> str:

@@ -194,7 +194,7 @@ def _run(
     stop: Stop,
     quiet: bool,
 ) -> "Trained":
-    from rmfd_cli.model.network import SIZES
+    from rmfd_cli.model.config import SIZES
     from rmfd_cli.model.process import keep_freed_memory
     from rmfd_cli.training.loop import train as run
 

@@ -13,7 +13,8 @@ import safetensors
 from safetensors.torch import save
 
 from rmfd_cli.errors import WeightsError
-from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd
 
 _PACKAGE = "rmfd_cli.weights"
 

@@ -13,11 +13,16 @@ from rmfd_cli.model.checkpoint import load_model, sha256
 from rmfd_cli.model.network import State
 from rmfd_cli.model.room import Wish
 from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, precision_for, restore_from
+from rmfd_cli.stages import Spent
 from rmfd_cli.types import RestoreFrom, Rgb
 
 
 def restorer_from(
-    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = lambda text: None
+    model: str,
+    device: str,
+    memory_bytes: int | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+    spent: Spent | None = None,
 ) -> RestoreFrom:
     """Loads a model and gives the function that takes rain out of a stream of frames from any of them on.
 
@@ -26,6 +31,7 @@ def restorer_from(
         device: likewise.
         memory_bytes: likewise.
         warn: likewise.
+        spent: likewise.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
@@ -37,7 +43,7 @@ def restorer_from(
 
     def restore(frames: Iterable[Rgb], memory: bytes | None) -> Iterator[tuple[NDArray[np.float32], Callable[[], bytes]]]:
         before = None if memory is None else from_bytes(memory, where)
-        for residual, after in restore_from(before, frames, network, where, wish, warn):
+        for residual, after in restore_from(before, frames, network, where, wish, warn, spent):
             yield residual, partial(to_bytes, after)
 
     return restore

@@ -22,6 +22,7 @@ from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.network import Cleared, Recovered, Rmfd, State
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut
+from rmfd_cli.stages import Spent, spending
 from rmfd_cli.types import Restore, Rgb
 from rmfd_cli.windows import Window as SceneWindow
 from rmfd_cli.windows import sliding
@@ -60,7 +61,11 @@ class _NoRoom(Exception):  # noqa: N818 - not the user's yet: there may be anoth
 
 
 def restorer(
-    model: str, device: str, memory_bytes: int | None = None, warn: Callable[[str], None] = lambda text: None
+    model: str,
+    device: str,
+    memory_bytes: int | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+    spent: Spent | None = None,
 ) -> Restore:
     """Loads a model and gives the function that takes rain out of a stream of frames.
 
@@ -69,6 +74,7 @@ def restorer(
         device: `auto`, `cpu`, `cuda`, or another name that torch knows.
         memory_bytes: the bound that the size of tiles is chosen from; None to choose it by what there is.
         warn: takes a line when what was chosen turns out too large for this machine.
+        spent: where to add the time that each stage takes.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
@@ -77,7 +83,7 @@ def restorer(
     where = choose_device(device)
     network = load_model(find_weights(model)).to(where, precision_for(where))
     wish = Wish(memory_bytes, any_device=device == "auto")
-    return lambda frames: restore(frames, network, where, wish, warn)
+    return lambda frames: restore(frames, network, where, wish, warn, spent)
 
 
 def find_weights(model: str) -> Path:
@@ -125,6 +131,7 @@ def restore(
     device: torch.device,
     wish: Wish = AUTOMATIC,
     warn: Callable[[str], None] = lambda text: None,
+    spent: Spent | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """One residual per frame; pulls a few frames more than it has yielded.
 
@@ -134,6 +141,7 @@ def restore(
         device: where the network runs.
         wish: what may be changed when there is too little memory.
         warn: takes a line whenever that is done.
+        spent: where to add the time that each stage takes.
 
     Yields:
         `[H, W, 3]` float32: restored minus input, where the restored frame is clipped to [0, 1].
@@ -141,7 +149,7 @@ def restore(
     Raises:
         MemoryExhaustedError: there is no room for a frame of this size.
     """
-    return (residual for residual, _ in restore_from(None, frames, model, device, wish, warn))
+    return (residual for residual, _ in restore_from(None, frames, model, device, wish, warn, spent))
 
 
 def restore_from(
@@ -151,6 +159,7 @@ def restore_from(
     device: torch.device,
     wish: Wish = AUTOMATIC,
     warn: Callable[[str], None] = lambda text: None,
+    spent: Spent | None = None,
 ) -> Iterator[tuple[NDArray[np.float32], Memory]]:
     """`restore` from the middle of a video on, with the same result to the bit; what each frame leaves goes with its residual.
 
@@ -164,6 +173,7 @@ def restore_from(
         device: likewise.
         wish: likewise.
         warn: likewise.
+        spent: likewise.
 
     Yields:
         The residual of each frame, and the memory to go on with after it.
@@ -173,7 +183,9 @@ def restore_from(
     """
     back, ahead = model.config.look_back, model.config.look_ahead
     seen = [memory.view] if memory else []
-    windows = sliding(map(_view, frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen)
+    windows = sliding(
+        (_view(rgb, spent) for rgb in frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen
+    )
     waiting: deque[SceneWindow] = deque()
     """Windows that were taken and have not come back as residuals yet."""
 
@@ -204,7 +216,7 @@ def restore_from(
         network = model if room.device == device else copy.deepcopy(model).to(room.device, precision_for(room.device))
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
-        with closing(_run(chain(tuple(waiting), onwards), network, tiles, state)) as results, suppress(_NoRoom):
+        with closing(_run(chain(tuple(waiting), onwards), network, tiles, state, spent)) as results, suppress(_NoRoom):
             for residual, left in results:
                 waiting.popleft()
                 state = left.state
@@ -214,7 +226,7 @@ def restore_from(
 
 
 def _run(
-    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...], state: State | None
+    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...], state: State | None, spent: Spent | None
 ) -> Generator[tuple[NDArray[np.float32], Memory], None, None]:
     """Residuals, and what is left after them.
 
@@ -222,25 +234,25 @@ def _run(
     caller's runs stage 2. It is `Rmfd.step` in its parts.
     """
     with (
-        closing(_ahead(_register(windows, model, tiles))) as pieces,
-        closing(_ahead(_recover(pieces, model, tiles, state))) as found,
+        closing(_ahead(_register(windows, model, tiles, spent))) as pieces,
+        closing(_ahead(_recover(pieces, model, tiles, state, spent))) as found,
     ):
         for frame in found:
-            with _frame_work():
+            with spending(spent, "stage 2"), _frame_work():
                 result = _refine(model, frame), Memory(frame.view, frame.state)
             del frame
             yield result
 
 
 def _register(
-    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...]
+    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...], spent: Spent | None
 ) -> Generator[tuple[View, bool, tiling.Piece], None, None]:
     onwards: Flow | None = None
     for views, begins in windows:
-        with _frame_work():
+        with spending(spent, "align"), _frame_work():
             onwards, flows = _flows(views, onwards)
         for tile in tiles:
-            with _frame_work():
+            with spending(spent, "align"), _frame_work():
                 piece = tiling.register(model, tile, tuple(view.image for view in views), flows)
             yield views[1], begins, piece
             del piece
@@ -266,11 +278,15 @@ def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, tu
 
 
 def _recover(
-    pieces: Iterable[tuple[View, bool, tiling.Piece]], model: Rmfd, tiles: tuple[tiling.Tile, ...], state: State | None
+    pieces: Iterable[tuple[View, bool, tiling.Piece]],
+    model: Rmfd,
+    tiles: tuple[tiling.Tile, ...],
+    state: State | None,
+    spent: Spent | None,
 ) -> Generator[Found, None, None]:
     cleared: Cleared | None = None
     for view, begins, piece in pieces:
-        with _frame_work():
+        with spending(spent, "stage 1"), _frame_work():
             before = None if begins else state
             cleared = tiling.put_together(cleared, piece.tile, tiling.clear(model, piece, before))
             is_whole = piece.tile is tiles[-1]
@@ -322,5 +338,6 @@ def _ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
             del item
 
 
-def _view(rgb: Rgb) -> View:
-    return View(rgb, luma_for_flow(rgb))
+def _view(rgb: Rgb, spent: Spent | None) -> View:
+    with spending(spent, "align"):
+        return View(rgb, luma_for_flow(rgb))

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmfd_cli.model.network import UNIT, Cleared, ModelConfig, Recovered, Registered, Restored, Rmfd, State, Window
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import UNIT, Cleared, Recovered, Registered, Restored, Rmfd, State, Window
 from rmfd_cli.types import Rgb
 
 LEAST_PX = 64

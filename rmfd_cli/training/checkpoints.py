@@ -11,7 +11,8 @@ import torch
 
 from rmfd_cli.errors import OutputError, TrainingError
 from rmfd_cli.model.checkpoint import export_weights, replace_whole
-from rmfd_cli.model.network import ModelConfig, Rmfd, State
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd, State
 from rmfd_cli.options import TrainOptions
 
 BEST = "best.pt"

@@ -204,6 +204,17 @@ def test_a_preview_is_a_piece_and_says_which(clip, start, first):
     assert len(numbers) == (30 if "9" in start else 10)
 
 
+def test_stats_tell_what_each_stage_took(clip):
+    place(clip, "a.mp4", "b.mp4")
+    result = derain("a.mp4", "b.mp4", "-o", "out", "--stats")
+    assert result.exit_code == 0, result.stderr
+    rows = [line.split("\t") for line in result.stderr.splitlines()]
+    stages = {row[0]: float(row[1]) for row in rows if len(row) == 3 and row[0] in ("decode", "encode", "all")}
+    assert 0 < stages["decode"] < stages["all"]
+    assert 0 < stages["encode"] < stages["all"]
+    assert any(row[-1].endswith(" bounds it") for row in rows)
+
+
 def test_progress_as_json(clip, monkeypatch):
     monkeypatch.setattr("rmfd_cli.cli.progress.JSON_SECONDS", 0.0)
     shutil.copy(clip(media.cfr), "a.mp4")

@@ -1,16 +1,17 @@
 """File names of every kind, through the command line; files that change under our hands."""
 
 import os
-import subprocess
 import sys
-import time
 
+import numpy as np
 import pytest
 
+from rmfd_cli.derain import derain
+from rmfd_cli.errors import InputError
+from rmfd_cli.options import DerainOptions
 from rmfd_cli.video.reader import VideoReader
 from tests import media
 from tests.batch.test_pipe import RMFD, shell
-from tests.test_cli import ROOT, command
 
 NAMES = [
     "a:b.mp4",
@@ -48,26 +49,25 @@ def test_a_name_may_begin_with_a_dash(rmfd, clip, tmp_path, monkeypatch, argumen
 
 @pytest.mark.parametrize("change", ["grow", "shrink", "replace"])
 def test_a_file_that_changes_while_it_is_read_is_refused(clip, tmp_path, change):
-    source, mark, target = tmp_path / "in.mkv", tmp_path / "mark", tmp_path / "o.mkv"
+    source = tmp_path / "in.mkv"
     data = clip(media.no_audio, ".mkv", frames=100).read_bytes()
     source.write_bytes(data)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MARK": str(mark)}
-    arguments = [*command(0.02), "derain", str(source), "-o", str(target), "--salvage"]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, text=True) as process:
-        while not mark.exists() and process.poll() is None:
-            time.sleep(0.01)
-        if change == "grow":
-            with source.open("ab") as file:
-                file.write(b"more")
-        elif change == "shrink":
-            os.truncate(source, len(data) - 100)
-        else:
-            (tmp_path / "new").write_bytes(data)
-            os.replace(tmp_path / "new", source)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert said == f"rmfd: error: {source}: changed while it was read; copy it first, or wait until it is complete\n"
-    assert sorted(os.listdir(tmp_path)) == ["in.mkv", "mark"]
+
+    def restore(pictures):
+        for number, picture in enumerate(pictures):
+            if number == 3 and change == "grow":
+                with source.open("ab") as file:
+                    file.write(b"more")
+            elif number == 3 and change == "shrink":
+                os.truncate(source, len(data) - 100)
+            elif number == 3:
+                (tmp_path / "new").write_bytes(data)
+                os.replace(tmp_path / "new", source)
+            yield np.zeros(picture.shape, np.float32)
+
+    with pytest.raises(InputError, match=r"in\.mkv: changed while it was read; copy it first"):
+        derain(source, tmp_path / "o.mkv", restore, DerainOptions(salvage=True))
+    assert os.listdir(tmp_path) == ["in.mkv"]
 
 
 def test_what_a_pipe_brings_beside_the_video_is_named(clip, tmp_path):

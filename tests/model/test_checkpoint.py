@@ -8,7 +8,8 @@ import torch
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model import checkpoint
 from rmfd_cli.model.checkpoint import export_weights, load_model, manifest, sha256, shipped_weights
-from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd
 
 TINY = ModelConfig(width=8, deep_width=12, hidden=4, deep_blocks=1, refine_blocks=1)
 

@@ -8,8 +8,9 @@ import torch
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.checkpoint import export_weights, sha256
+from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.memory import from_bytes, identity, restorer_from, to_bytes
-from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.streaming import restorer
 
 FRAMES, CUT = 6, 3

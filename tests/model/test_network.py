@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from rmfd_cli.model.network import ModelConfig, Rmfd, State, Window
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd, State, Window
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows
@@ -119,6 +120,14 @@ def test_bfloat16_convolutions_change_next_to_nothing(model):
     exact = np.stack(list(restore(iter(frames), model, torch.device("cpu"))))
     rounded = np.stack(list(restore(iter(frames), copy.deepcopy(model).bfloat16(), torch.device("cpu"))))
     assert np.abs(rounded - exact).mean() < 0.01 * np.abs(exact).mean() + 1e-4
+
+
+def test_each_stage_counts_its_time(model):
+    spent: dict[str, float] = {}
+    residuals = list(restore(iter(clip(3)), model, torch.device("cpu"), spent=spent))
+    assert len(residuals) == 3
+    assert spent.keys() == {"align", "stage 1", "stage 2"}
+    assert all(seconds > 0 for seconds in spent.values())
 
 
 def test_an_empty_stream_gives_nothing(model):

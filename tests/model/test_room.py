@@ -13,7 +13,8 @@ import typer
 from rmfd_cli.cli.values import parse_size
 from rmfd_cli.errors import MemoryExhaustedError
 from rmfd_cli.model.checkpoint import export_weights
-from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.room import Wish, is_shortage, rooms, shortage, tile_px_within
 from rmfd_cli.video.reader import VideoReader
 from tests import media
@@ -28,7 +29,8 @@ import resource, sys
 import numpy as np, torch
 from rmfd_cli.errors import RmfdError
 from rmfd_cli.model.room import Wish
-from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.streaming import restore
 
 room, target = int(sys.argv[1]), sys.argv[2]

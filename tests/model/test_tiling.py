@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rmfd_cli.model.network import ModelConfig, Rmfd
+from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.room import AUTOMATIC, Wish, rooms
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.tiling import frame_box, overlap, tiles

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from rmfd_cli.model.network import ModelConfig
+from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.options import TrainOptions
 
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from rmfd_cli.cli.stopping import parse_duration
 from rmfd_cli.cli.train import _device
 from rmfd_cli.errors import UsageError
 from rmfd_cli.model.checkpoint import load_model
-from rmfd_cli.model.network import SIZES
+from rmfd_cli.model.config import SIZES
 from rmfd_cli.training.checkpoints import read_checkpoint
 from tests import media
 

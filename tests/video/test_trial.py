@@ -43,13 +43,14 @@ def test_a_rate_that_is_given_leaves_no_quality_beside_it():
     ("option", "words"),
     [
         ("nope=1", "has no such option"),
+        ("i=other.mp4", "has no such option"),
         ("tune=blah", "invalid tune"),
         ("g=many", "many"),
         ("x264-params=nonsense=3", "nonsense"),
         ("crf=3", "--crf"),
         ("preset=slow", "--preset"),
         ("colorspace=1", "set by rmfd"),
-        *((option, "option of ffmpeg") for option in ("c:v=libx265", "i=other.mp4", "map=0", "f=avi", "y=1", "pix_fmt=gray")),
+        *((option, "option of ffmpeg") for option in ("c:v=libx265", "map=0", "f=avi", "y=1", "pix_fmt=gray")),
     ],
 )
 def test_what_the_encoder_refuses_is_known_before_any_work(option, words):
