@@ -1,6 +1,8 @@
 """A run that was killed goes on: the result is the one that it would have been, frame by frame and tick by tick."""
 
+import contextlib
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -278,6 +280,41 @@ def test_a_damaged_source_keeps_what_is_done_until_salvage_is_asked_for(clip, tm
 def test_only_video_files_can_be_gone_on_with(ends):
     with pytest.raises(UsageError, match="leave it out"):
         derain_in_segments(*ends, fading, MODEL)
+
+
+def test_what_cannot_be_read_again_is_refused(tmp_path, clip):
+    fifo = tmp_path / "in.mkv"
+    os.mkfifo(fifo)
+    content = clip(media.no_audio, ".mkv").read_bytes()
+    writer = threading.Thread(target=fill, args=(fifo, content), daemon=True)
+    writer.start()
+    with pytest.raises(UsageError, match=r"in\.mkv: --resume is for files that can be read again"):
+        go(fifo, tmp_path / "out.mp4", DerainOptions())
+    writer.join(20)
+    with pytest.raises(UsageError, match=r"^http://host/in\.mp4: --resume is for video files, not for URLs"):
+        go("http://me:secret@host/in.mp4", tmp_path / "out.mp4", DerainOptions())
+    assert os.listdir(tmp_path) == ["in.mkv"]
+
+
+def fill(fifo: Path, content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        fifo.write_bytes(content)
+
+
+def test_segments_are_encoded_with_the_options_of_the_encoder(clip, tmp_path):
+    source, target = clip(media.no_audio), tmp_path / "out.mp4"
+    options = DerainOptions(encoding=Encoding(extra=(("g", "2"),)))
+    killed(source, target, options)
+    with pytest.raises(UsageError, match="extra was g=2 and is g=3"):
+        go(source, target, DerainOptions(encoding=Encoding(extra=(("g", "3"),))))
+    with pytest.raises(UsageError, match="hardware was none and is auto"):
+        go(source, target, DerainOptions(encoding=Encoding(hardware="auto", extra=(("g", "2"),))))
+    go(source, target, options)
+    with av.open(str(target)) as container:
+        keys = [frame.key_frame for frame in container.decode(video=0)]
+    assert [number for number, key in enumerate(keys) if key] == [
+        number for number in range(media.FRAMES) if number % LENGTH % 2 == 0
+    ]
 
 
 @pytest.mark.parametrize("more", [("--preview", "5s"), ("--dry-run",)])
