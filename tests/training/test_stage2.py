@@ -15,6 +15,7 @@ from rmfd_cli.training.batches import Draw, Sources, steps
 from rmfd_cli.training.checkpoints import checkpoint_path
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.loop import train
+from rmfd_cli.training.losses import LossWeights
 from rmfd_cli.training.parallel import Ranks
 from tests import media
 from tests.training.runs import CPU, TINY, options
@@ -80,6 +81,11 @@ def test_the_log_tells_how_the_adversary_fares(whole):
     assert all(record["dark"] > 0 for record in records)  # of three clips, one or two are real
 
 
+def test_an_adversary_that_weighs_nothing_is_not_trained(folder, stage1, tmp_path):
+    train(stage2(folder, tmp_path, steps=1), init=stage1, weights=LossWeights(adversary=0.0))
+    assert "judge" not in json.loads((tmp_path / "log.jsonl").read_text())
+
+
 TERMS = {
     "image",
     "structure",
@@ -123,7 +129,7 @@ def test_the_command_refines_and_goes_on(folder, stage1, tmp_path):
     base = [
         *("train", "--stage", "2", "--init", str(weights), "--data", str(folder), "--validation", str(folder)),
         *("--real-rain", str(folder), "--out", str(out), "--batch-size", "2", "--frames", "3", "--crop", "32"),
-        *("--device", "cpu", "--resume", "auto", "--weight", "adversary=0", "--updates-per-clip", "1"),
+        *("--device", "cpu", "--resume", "auto", "--weight", "adversary=0.5", "--updates-per-clip", "1"),
     ]
     for count in ("1", "2"):
         result = CliRunner().invoke(app, [*base, "--steps", count])
@@ -131,7 +137,7 @@ def test_the_command_refines_and_goes_on(folder, stage1, tmp_path):
         weights.unlink(missing_ok=True)  # what goes on does not ask for it
     records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records] == [1, 2]
-    assert all(record["judge"] > 0 and record["adversary"] == 0 for record in records)
+    assert all(record["judge"] > 0 and record["adversary"] != 0 for record in records)
     assert load_model(out / "rmfd.safetensors").config == TINY
 
 
