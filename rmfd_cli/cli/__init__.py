@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from rmfd_cli import __version__
+from rmfd_cli.cli.bench import EPILOG as BENCH_EPILOG
+from rmfd_cli.cli.bench import bench as bench_command
 from rmfd_cli.cli.derain import EPILOG as DERAIN_EPILOG
 from rmfd_cli.cli.derain import derain as derain_command
 from rmfd_cli.cli.doctor import EPILOG as DOCTOR_EPILOG
@@ -48,6 +50,7 @@ def rmfd(
 app.command("derain", epilog=DERAIN_EPILOG)(derain_command)
 app.command("synth", epilog=SYNTH_EPILOG)(synth_command)
 app.command("train", epilog=TRAIN_EPILOG)(train_command)
+app.command("bench", epilog=BENCH_EPILOG)(bench_command)
 app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 
 

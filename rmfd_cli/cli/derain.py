@@ -20,7 +20,7 @@ from rmfd_cli.batch.report import as_json, counts, summary, write_report
 from rmfd_cli.batch.run import Outcome, exit_code, failed, make_folders, run_jobs
 from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
 from rmfd_cli.cli.loading import lazy_restorer, lazy_restorer_from, unheard
-from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, print_spent, shown, tell_outcome
+from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, spent_lines, tell_outcome
 from rmfd_cli.cli.progress import Style
 from rmfd_cli.cli.values import parse_encoder_option, parse_length, parse_size, parse_time
 from rmfd_cli.errors import InputError, UsageError
@@ -235,8 +235,10 @@ def derain(
                 write_report(report, as_json(ended, monotonic() - began, __version__))
             if len(ended) > 1 and not quiet and not dry_run:
                 print_outcomes(ended, summary(ended))
-            if spent:
-                print_spent(spent, ended)
+            frames = sum(outcome.frames - outcome.frames_before for outcome in ended)
+            if spent and frames:
+                for line in spent_lines(spent, frames, sum(outcome.seconds for outcome in ended)):
+                    typer.echo(line, err=True)
             log("end", seconds=round(monotonic() - began, 3), exit_code=exit_code(ended), counts=counts(ended))
         if code := exit_code(ended):
             raise typer.Exit(code)

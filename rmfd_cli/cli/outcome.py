@@ -90,22 +90,17 @@ def print_outcomes(outcomes: Sequence[Outcome], summary: str) -> None:
     console.print(summary, highlight=False)
 
 
-def print_spent(spent: Spent, outcomes: Sequence[Outcome]) -> None:
-    """Print on stderr, as a table divided by tabs, what each stage took, and which of them the others wait for.
+def spent_lines(spent: Spent, frames: int, wall_seconds: float) -> list[str]:
+    """What each stage took, and which of them the others wait for, as a table divided by tabs.
 
     Args:
         spent: By stage.
-        outcomes: Of the jobs that it was spent on.
+        frames: That it was spent on.
+        wall_seconds: How long it took in all.
     """
-    frames = sum(outcome.frames - outcome.frames_before for outcome in outcomes)
-    wall = sum(outcome.seconds for outcome in outcomes)
-    if not frames or not wall:
-        return
-    typer.echo("stage\tms per frame\tbusy", err=True)
-    for stage, seconds in spent.items():
-        typer.echo(f"{stage}\t{1e3 * seconds / frames:.1f}\t{seconds / wall:.0%}", err=True)
+    rows = [f"{stage}\t{1e3 * seconds / frames:.1f}\t{seconds / wall_seconds:.0%}" for stage, seconds in spent.items()]
     slowest = max(spent, key=spent.__getitem__)
-    typer.echo(f"all\t{1e3 * wall / frames:.1f}\t{slowest} bounds it", err=True)
+    return ["stage\tms per frame\tbusy", *rows, f"all\t{1e3 * wall_seconds / frames:.1f}\t{slowest} bounds it"]
 
 
 def _achieved(outcome: Outcome) -> str:

@@ -1,7 +1,6 @@
 """`rmfd synth`."""
 
 import os
-import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ import typer
 
 from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
 from rmfd_cli.cli.progress import synthesis_on_stderr
+from rmfd_cli.cli.values import parse_picture_size
 from rmfd_cli.errors import PartialFailureError, RmfdError, UsageError
 from rmfd_cli.synth.request import LAYERS, Format, Layer, SynthRequest
 
@@ -41,18 +41,6 @@ The same command again skips what is complete and makes the rest.
 A variant is complete or not there at all; one that fails, or a folder that cannot be read, is named
 at the end and stops no other. Where nothing could be made, the code is that of the failures, and 3 if
 they are of several kinds."""
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) from `640x360`.
-
-    Raises:
-        UsageError: It is something else.
-    """
-    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
-    if match is None:
-        raise UsageError(f"--size: '{text}' is no size; write WIDTHxHEIGHT, such as 640x360")
-    return int(match[1]), int(match[2])
 
 
 def parse_layers(text: str) -> tuple[Layer, ...]:
@@ -114,7 +102,7 @@ def synth(
             exposure_s=exposure,
             variants=variants,
             frames=frames,
-            size_px=None if size is None else parse_size(size),
+            size_px=None if size is None else parse_picture_size(size),
             seed=seed,
             layers=None if layers is None else parse_layers(layers),
             format=layout,

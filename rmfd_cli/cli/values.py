@@ -45,6 +45,18 @@ def parse_size(text: str) -> int:
     return size
 
 
+def parse_picture_size(text: str) -> tuple[int, int]:
+    """(width, height) from `640x360`.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
+    if match is None:
+        raise UsageError(f"--size: '{text}' is no size; write WIDTHxHEIGHT, such as 640x360")
+    return int(match[1]), int(match[2])
+
+
 def parse_encoder_option(text: str) -> tuple[str, str]:
     """Name and value from `name=value`; the dash of ffmpeg may stand in front.
 

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from rmfd_cli.cli import app
 from rmfd_cli.cli.progress import synthesis_on_stderr
-from rmfd_cli.cli.synth import PRESETS, _verdict, parse_layers, parse_size
+from rmfd_cli.cli.synth import PRESETS, _verdict, parse_layers
+from rmfd_cli.cli.values import parse_picture_size
 from rmfd_cli.errors import InputError, MachineError, OutputError, PartialFailureError, UsageError
 from rmfd_cli.rain import presets
 from rmfd_cli.synth.request import LAYERS
@@ -107,13 +108,13 @@ def test_the_exit_code_is_that_of_the_failures_only_where_all_failed_alike(compl
 
 
 def test_sizes_and_layers_are_understood():
-    assert parse_size("640x360") == (640, 360)
+    assert parse_picture_size("640x360") == (640, 360)
     assert parse_layers("all") == LAYERS
     assert parse_layers("none") == ()
     assert parse_layers(" flow,streaks ") == ("streaks", "flow")
     for bad in ("640", "x", "-1x5", "640x", "1e3x5"):
         with pytest.raises(UsageError):
-            parse_size(bad)
+            parse_picture_size(bad)
 
 
 def test_a_log_gets_a_line_now_and_then(capsys):
