@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from rmfd_cli.errors import InputError, OutputError, UsageError
+from rmfd_cli.errors import InputError, OutputError, RmfdError, UsageError
 from rmfd_cli.video.checking import Span
 from rmfd_cli.video.opening import identity
 from rmfd_cli.video.place import hidden_stem
@@ -201,10 +201,16 @@ class Work:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Remove the folder, or what is not whole in it, and let it go."""
-        if error is None or not self.segments:
+        if error is None:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
-            self._clear_up()
+            # Ctrl-C may have come after a plan was written and before it was taken note of: the one on the disk counts.
+            with contextlib.suppress(RmfdError):
+                self._read()
+                if self.segments:
+                    self._clear_up()
+                else:
+                    shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()
 
 
