@@ -29,9 +29,12 @@ class Room:
     device: torch.device
     tile_px: int
     """Pixels of a tile, its overlap included."""
+    halved: bool = False
+    """Whether convolutions run in bfloat16 to save memory, whatever is usual on the device."""
 
     def __str__(self) -> str:
-        return f"tiles of {self.tile_px / 1e6:.2g} megapixels on {self.device}"
+        precision = " in bfloat16" if self.halved else ""
+        return f"tiles of {self.tile_px / 1e6:.2g} megapixels on {self.device}{precision}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
             yield Room(place, tile_px)
             tile_px = min(tile_px, frame_px) // 4
         yield Room(place, _SMALLEST_TILE_PX)
+        if place != cpu:
+            yield Room(place, _SMALLEST_TILE_PX, halved=True)
 
 
 def tile_px_within(memory_bytes: int, frame_px: int) -> int:

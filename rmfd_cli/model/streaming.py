@@ -213,7 +213,10 @@ def restore_from(
         if last is not None:
             warn(f"too little memory for {last}; going on with {room}")
         last = room
-        network = model if room.device == device else copy.deepcopy(model).to(room.device, precision_for(room.device))
+        network = model
+        if room.halved or room.device != device:
+            precision = torch.bfloat16 if room.halved else precision_for(room.device)
+            network = copy.deepcopy(model).to(room.device, precision)
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
         with closing(_run(chain(tuple(waiting), onwards), network, tiles, state, spent)) as results, suppress(_NoRoom):

@@ -15,7 +15,8 @@ from rmfd_cli.errors import MemoryExhaustedError
 from rmfd_cli.model.checkpoint import export_weights
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.model.room import Wish, is_shortage, rooms, shortage, tile_px_within
+from rmfd_cli.model.room import Room, Wish, is_shortage, rooms, shortage, tile_px_within
+from rmfd_cli.model.streaming import restore
 from rmfd_cli.video.reader import VideoReader
 from tests import media
 
@@ -74,11 +75,11 @@ def limited(room: int, target: Path, wish: str = "Wish(tile_px=1 << 20)") -> sub
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS")
 def test_frames_that_memory_did_not_suffice_for_are_done_again_in_tiles(tmp_path):
-    free, tight = (limited(room, tmp_path / str(room)) for room in (0, 60_000_000))
+    free, tight = (limited(room, tmp_path / str(room)) for room in (0, 110_000_000))
     assert free.stdout == "6 frames\n", free.stderr
     assert tight.stdout.startswith("too little memory for tiles of"), tight.stdout + tight.stderr
     assert tight.stdout.endswith("6 frames\n")
-    a, b = (np.fromfile(tmp_path / name, np.float32) for name in ("0", "60000000"))
+    a, b = (np.fromfile(tmp_path / name, np.float32) for name in ("0", "110000000"))
     assert np.abs(a).mean() > 0.001
     assert np.abs(a - b).max() < 1 / 255
 
@@ -103,9 +104,44 @@ def test_what_was_asked_for_is_never_overridden():
 
 
 def test_each_room_is_smaller_than_the_one_before():
-    sizes = [room.tile_px for room in rooms(Wish(), CPU, UHD_PX)]
-    assert len(sizes) > 1
-    assert sizes == sorted(set(sizes), reverse=True)
+    for device in (CPU, CUDA):
+        needs = [room.tile_px / (1 + room.halved) for room in rooms(Wish(), device, UHD_PX)]
+        assert len(needs) > 1
+        assert needs == sorted(set(needs), reverse=True)
+
+
+def test_precision_is_given_up_last_and_never_on_a_cpu():
+    found = [(room.device, room.halved) for room in rooms(Wish(any_device=True), CUDA, VGA_PX)]
+    assert found.index((CUDA, True)) == len([room for room in found if room == (CUDA, False)])
+    assert found.index((CPU, False)) == found.index((CUDA, True)) + 1
+    assert (CPU, True) not in found
+
+
+def test_a_frame_that_fails_is_done_again_in_half_precision_from_the_same_state(monkeypatch):
+    torch.manual_seed(0)
+    model = Rmfd(ModelConfig(width=8, deep_width=12, hidden=4, deep_blocks=1)).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.add_(0.02 * torch.randn_like(parameter))
+    scene = np.random.default_rng(0).integers(0, 256, (48, 96, 3)).astype(np.uint8)
+    frames = [np.ascontiguousarray(scene[:, 2 * k : 2 * k + 64]) for k in range(7)]
+    whole = list(restore(iter(frames), model, CPU))
+    monkeypatch.setattr("rmfd_cli.model.streaming.rooms", lambda *_: iter([Room(CPU, VGA_PX), Room(CPU, VGA_PX, halved=True)]))
+    clear, steps = Rmfd.clear, []
+
+    def short(self, registered, state):
+        steps.append(self.recovery.squeeze.weight.dtype)
+        if len(steps) == 4:
+            raise torch.cuda.OutOfMemoryError
+        return clear(self, registered, state)
+
+    monkeypatch.setattr(Rmfd, "clear", short)
+    warnings = []
+    again = list(restore(iter(frames), model, CPU, warn=warnings.append))
+    assert [dtype == torch.bfloat16 for dtype in steps] == [False] * 4 + [True] * 4
+    assert len(warnings) == 1
+    assert "bfloat16" in warnings[0]
+    for a, b in zip(whole, again, strict=True):
+        assert np.abs(a - b).max() < 2 / 255
 
 
 def test_a_bound_gives_the_size_of_tiles_or_says_what_is_least():
