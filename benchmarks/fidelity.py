@@ -33,6 +33,8 @@ IGNORED_TAGS = {"encoder", "duration", "handler_name", "vendor_id", "major_brand
 IGNORED_TAGS |= {"alpha_mode", "filename", "mimetype", "language", "title", "timecode", "location-eng"}
 DISPOSITIONS = Disposition.forced | Disposition.comment | Disposition.hearing_impaired | Disposition.original
 NO_TAG = (2, 2, 2)
+TICKS = {**dict.fromkeys((".mkv", ".webm"), Fraction(1, 1000)), **dict.fromkeys((".ts", ".m2ts"), Fraction(1, 90000))}
+"""Of containers whose times are coarser than a millionth of a second."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,10 @@ SOURCES = [
     Source("audio 0.7 s late", media.late_audio, ".mp4"),
     Source("picture 0.52 s late", late_video, ".mp4"),
     Source("transport stream (clock starts anywhere)", converted, ".ts", ".mp4", arguments={"arguments": ("-c", "copy")}),
+    *(Source("plain H.264 and AAC", media.cfr, ".mp4", into) for into in (".ts", ".m2ts", ".3gp")),
+    Source("variable frame rate", media.vfr, ".mp4", ".ts"),
     Source("B-frames", media.b_frames, ".mp4"),
+    Source("B-frames", media.b_frames, ".mp4", ".ts"),
     Source("open GOP", media.open_gop, ".mp4"),
     Source("cut without re-encoding (edit list)", media.trimmed, ".mp4"),
     *(Source(f"rotated by {turn}°", media.rotated, ".mp4", arguments={"degrees": turn}) for turn in (90, 180, 270)),
@@ -136,12 +141,15 @@ SOURCES = [
     Source("cover art, attached", media.attached_cover, ".mkv"),
     Source("cover art, attached", media.attached_cover, ".mkv", ".mp4"),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv"),
+    Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".ts"),
+    Source("rotated by 90°", media.rotated, ".mp4", ".ts", arguments={"degrees": 90}),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".mp4"),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".webm", "libvpx-vp9"),
     Source("two audio, two subtitle tracks", tracks_in_mp4, ".mp4"),
     Source("two audio, two subtitle tracks", tracks_in_mp4, ".mp4", ".mkv"),
     Source("chapters, attachment, title, place", media.rich, ".mkv"),
     Source("chapters, attachment, title, place", media.rich, ".mkv", ".mp4"),
+    Source("chapters, attachment, title, place", media.rich, ".mkv", ".ts"),
     Source("title, place, creation time", stamped, ".mp4"),
     Source("title, place, creation time", stamped, ".mov"),
     Source("title, place, creation time", stamped, ".mp4", ".mkv"),
@@ -297,7 +305,7 @@ def run(source: Source, folder: Path) -> Row:
     before, after = facts(made), facts(target)
     if source.codec != "ffv1":
         del before["planes"]
-    tick = Fraction(1, 1000) if into in (".mkv", ".webm") else Fraction(1, 10**6)
+    tick = TICKS.get(into, Fraction(1, 10**6))
     kept = [name for name, value in before.items() if is_kept(name, value, after.get(name), tick)]
     return Row(kept, [name for name in before if name not in kept], told, 0)
 
@@ -321,7 +329,16 @@ NAMED_BY = {
     "data": "data stream",
     "field order": "field order",
     "the layout of a stereo pair": "stereo pair",
+    "rotation": "the rotation",
     "colour tags": "colour tags",
+    "subtitle": "does not fit",
+    "language of subtitle": "does not fit",
+    "title of": "titles of tracks",
+    "title of subtitle": "does not fit",
+    "disposition of": "roles of tracks",
+    "disposition of subtitle": "does not fit",
+    "chapters": "place for chapters",
+    "tag": "tags (",
 }
 """The words of a warning that speak of a fact, by the beginning of its name."""
 

@@ -202,6 +202,27 @@ def test_killed_between_joining_and_muxing(clip, tmp_path, monkeypatch):
     assert [media.frame_number(frame.planes[0]) for frame in frames_of(target)] == list(range(media.FRAMES))
 
 
+@pytest.mark.parametrize("plan", [1, 2, 4])
+def test_interrupted_just_after_a_plan_was_written(clip, tmp_path, monkeypatch, plan):
+    source, target = clip(media.cfr, frames=3 * LENGTH), tmp_path / "out.mkv"
+    written, replace_file = [], os.replace
+
+    def interrupting(old, new):
+        replace_file(old, new)
+        if Path(new).name == "plan.json":
+            written.append(new)
+            if len(written) == plan:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        go(source, target, DerainOptions(encoding=FFV1))
+    assert len(written) == plan
+    assert not target.exists()
+    assert go(source, target, DerainOptions(encoding=FFV1)).frames_before == min(plan, 3) * LENGTH
+    assert len(frames_of(target)) == 3 * LENGTH
+
+
 def test_before_the_first_segment_nothing_is_left(clip, tmp_path):
     killed(clip(media.no_audio), tmp_path / "out.mp4", DerainOptions(), 3)
     assert os.listdir(tmp_path) == []

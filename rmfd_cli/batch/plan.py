@@ -50,7 +50,7 @@ def plan_jobs(
         target = target_of(source, number, output, folder, lossless)
         skips = source.from_folder if skip_existing is None else skip_existing
         jobs.append(Job(source, target, makes_folders, skip=skips and _exists(target)))
-        if lossless and target.lower().endswith((".mp4", ".m4v", ".webm")):
+        if lossless and not target.lower().endswith((".mkv", ".mov")):
             raise UsageError(f"{target}: --lossless writes FFV1, which only fits .mkv and .mov; name it .mkv")
     _check_in_place(jobs)
     _check_collisions(jobs)

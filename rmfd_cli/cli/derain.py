@@ -46,7 +46,7 @@ Examples:
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | rmfd derain - -o - | ffmpeg -i - out.mp4
   ls *.mp4 | while read -r f; do rmfd derain "$f" -o "dry/$f"; done
 
-Templates: {{stem}} name without suffix, {{suffix}} container (.mkv in place of those rmfd does not write), {{name}} both
+Templates: {{stem}} name without suffix, {{suffix}} container (.mkv in place of other than .mp4, .m4v, .mov), {{name}} both
 as in the input, {{folder}} the input's folder (below a folder that was named), {{number}} 1, 2, 3 and so on.
 
 {EXIT_CODES}
@@ -61,8 +61,8 @@ def derain(
             "--output",
             "-o",
             metavar="OUT",
-            help="The video to write (.mp4, .m4v, .mov, .mkv, .webm), a folder, a template, frames such as 'out/%05d.png', "
-            "or - for stdout.",
+            help="The video to write (.mp4, .m4v, .mov, .3gp, .mkv, .webm, .ts, .m2ts), a folder, a template, frames such as "
+            "'out/%05d.png', or - for stdout.",
             show_default=False,
         ),
     ],

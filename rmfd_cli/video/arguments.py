@@ -62,6 +62,9 @@ def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
         suffix: Of the file.
         time_base: Of the video.
     """
+    if suffix.lower() in (".ts", ".m2ts", ".mts"):
+        # A clock that cannot be below zero, and begins at 1.4 s unless told otherwise.
+        return {"avoid_negative_ts": "make_non_negative", "muxdelay": "0", "muxpreload": "0"}
     options = {"avoid_negative_ts": "disabled"}
     if not is_mp4(suffix):
         return options
@@ -72,7 +75,7 @@ def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
 
 def is_mp4(suffix: str) -> bool:
     """Whether files with this suffix are MP4 or its parent, QuickTime."""
-    return suffix.lower() in (".mp4", ".m4v", ".mov")
+    return suffix.lower() in (".mp4", ".m4v", ".mov", ".3gp")
 
 
 def _filters(source: VideoInfo, traits: Traits) -> list[str]:

@@ -42,6 +42,11 @@ def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> No
         raise OutputError(f"the segments cannot be joined: {error}") from error
 
 
+def piece_suffix(suffix: str) -> str:
+    """The suffix of the pieces of a file: its own, or QuickTime's where the clock of its kind starts anywhere."""
+    return ".mov" if suffix.lower() in (".ts", ".m2ts", ".mts") else suffix
+
+
 def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:
     """The suffix of a file that keeps the order in which the packets of all pieces are decoded.
 

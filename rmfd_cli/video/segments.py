@@ -11,7 +11,7 @@ from rmfd_cli.errors import OutputError
 from rmfd_cli.types import Planes
 from rmfd_cli.video.checking import Span
 from rmfd_cli.video.encoding import Run
-from rmfd_cli.video.joining import extradata, join, joined_suffix
+from rmfd_cli.video.joining import extradata, join, joined_suffix, piece_suffix
 from rmfd_cli.video.work import Work
 from rmfd_cli.video.writer import VideoWriter
 
@@ -51,7 +51,7 @@ class SegmentWriter:
         """
         with self._telling_how_to_go_on():
             if self._run is None:
-                self._path = self._new_path(self._writer.target.suffix)
+                self._path = self._new_path(piece_suffix(self._writer.target.suffix))
                 self._run, self._span = self._writer.encode_segment(self._path), Span()
             every = self._all.then(pts - self._writer.shift_ticks)
             self._run.write(planes, every.last_pts)
@@ -78,10 +78,10 @@ class SegmentWriter:
             if self._run is not None:
                 self._end_segment(self._run)
             pieces = [self._work.path / one.name for one in self._work.segments]
-            suffix = joined_suffix(pieces, self._writer.target.suffix)
+            suffix = joined_suffix(pieces, pieces[0].suffix)
             if len(pieces) > 1 or pieces[0].suffix != suffix:
                 path = self._new_path(suffix)
-                join(pieces, path, self._writer.muxer_options())
+                join(pieces, path, self._writer.muxer_options(path))
                 self._writer.secure(path, self._all)
                 pieces = [self._work.replace_all(path, self._all)]
             self._writer.use(pieces[0], self._all)

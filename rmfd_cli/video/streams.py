@@ -28,6 +28,8 @@ class Container:
     """Whether cover art is taken as a stream; where not, it is attached if attachments are taken."""
     data: bool
     """Whether some data streams (telemetry) are taken."""
+    is_stream: bool = False
+    """Whether it is a transport stream: its clock may start anywhere, and what it does not know it writes as unknown data."""
 
 
 _TEXT = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
@@ -40,10 +42,16 @@ _MATROSKA = Container(
     pictures=False,
     data=False,
 )
+_3GP = Container("mov_text", frozenset({"mov_text"}), attachments=False, pictures=False, data=False)
+_TS = Container(None, frozenset({"dvb_subtitle"}), attachments=False, pictures=False, data=False, is_stream=True)
 _WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False)
 
-CONTAINERS = {".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".mkv": _MATROSKA, ".webm": _WEBM}
-"""By lower-case suffix. AVI is missing because it cannot hold a variable frame rate."""
+CONTAINERS = {
+    **{".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".3gp": _3GP, ".mkv": _MATROSKA, ".webm": _WEBM},
+    **{".ts": _TS, ".m2ts": _TS, ".mts": _TS},
+}
+"""By lower-case suffix: those that keep the time of every frame. AVI, MPEG-PS, ASF and FLV do not, with B-frames or a variable
+frame rate (docs/inputs.md)."""
 
 _KEPT_VIDEO_TAGS = ("language", "title", "handler_name", "timecode", "creation_time")
 
@@ -183,6 +191,8 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
             data.append(index)
         else:
             warnings.append(f"{stream.type} stream {index} ({name}) does not fit the target and is left out")
+    if container.is_stream and (lost := _lost_in_stream(source, kept, chapter_count)):
+        warnings.append(f"a transport stream has no place for {', '.join(lost)}: left out")
     video = source.streams[video_index]
     kinds = [source.streams[index].type for index in kept] + ["attachment"] * len(covers)
     return Companions(
@@ -199,6 +209,19 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
         video_start_seconds=(video.start_time or 0) * Fraction(video.time_base),
         warnings=tuple(warnings),
     )
+
+
+def _lost_in_stream(source: Any, kept: Iterable[int], chapter_count: int) -> list[str]:
+    """What a transport stream has no place for, of what a source has."""
+    streams = [source.streams[index] for index in kept]
+    tags = [key for key in source.metadata if key.lower() not in (*BRAND_TAGS, "encoder", "duration")]
+    found = {
+        "chapters": chapter_count > 0,
+        f"tags ({', '.join(tags)})": bool(tags),
+        "titles of tracks": any("title" in stream.metadata or _title(stream) for stream in streams),
+        "roles of tracks": any(stream.disposition & ~Disposition.default for stream in streams),
+    }
+    return [name for name, is_there in found.items() if is_there]
 
 
 def _codec_name(stream: Any) -> str:

@@ -112,12 +112,12 @@ class VideoWriter:
             InputError: The source's colours are right only with data that no encoder writes.
             MachineError: No ffmpeg, or no such encoder.
         """
-        container = container_of(self._target)
+        self._container = container_of(self._target)
         check_target(self._target, self._source.path, self._overwrite)
         self._binary = ffmpeg.find_ffmpeg(self._binary_wish)
         self._settings = choose_encoder(self._binary, self._encoding, self._source.format, (self._width, self._height))
         self.warnings += self._settings.warnings
-        self._companions = companions(self._source, container)
+        self._companions = companions(self._source, self._container)
         if self._known_traits is not None or self._source.path is None:
             self._traits = self._known_traits or PLAIN
         else:
@@ -129,6 +129,8 @@ class VideoWriter:
         try:
             self._unpack_covers()
             self._probe()
+            if self._container.is_stream:
+                self._check_streams()
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
             self.warnings += lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
             if self._work is None:
@@ -169,7 +171,7 @@ class VideoWriter:
             **({} if joined else self._encoding_options()),
             **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
             **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
-            **self.muxer_options(),
+            **self.muxer_options(self._target),
             "map_metadata": metadata,
             "map_chapters": metadata,
             "disposition:v:0": "default",
@@ -207,9 +209,9 @@ class VideoWriter:
     def _encoding_options(self) -> dict[str, Any]:
         return encoding_options(self._settings, self._source, self._traits, self._height)
 
-    def muxer_options(self) -> dict[str, str]:
-        """What the muxer has to be told for exact times."""
-        return muxer_options(self._target.suffix, self._source.time_base)
+    def muxer_options(self, path: Path) -> dict[str, str]:
+        """What the muxer of a file with the target's video has to be told for exact times."""
+        return muxer_options(path.suffix, self._source.time_base)
 
     def _probe(self) -> None:
         """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
@@ -224,6 +226,16 @@ class VideoWriter:
                 raise
         self._companions = self._companions.without_data()
         self._probe_once()
+
+    def _check_streams(self) -> None:
+        """See whether the moment of grey comes back as what it was: a transport stream takes everything, as unknown data."""
+        with av.open(str(self._temporary), metadata_errors="replace") as container:
+            kinds = [stream.type for stream in container.streams]
+        meant = {"video": 1, **self._companions.counts}
+        if missing := [kind for kind, count in meant.items() if kinds.count(kind) < count]:
+            raise OutputError(
+                f"{self._target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
+            )
 
     def _count_data_streams(self) -> int:
         with av.open(str(self._temporary), metadata_errors="replace") as container:
@@ -276,9 +288,9 @@ class VideoWriter:
         """Encode some of the frames into a file of their own, as they would be in the target; times as `Run` takes them.
 
         Args:
-            path: The file, of the target's suffix.
+            path: The file, whose suffix is one of those that hold every time.
         """
-        options = {**self._encoding_options(), **self.muxer_options()}
+        options = {**self._encoding_options(), **self.muxer_options(path)}
         pictures = picture_options(self._binary, self._source, self._traits)
         first = self._settings.first_options
         return self._encode(ffmpeg.command(self._binary, pictures, None, {}, (), str(path), options, first))
@@ -347,7 +359,7 @@ class VideoWriter:
             raise OutputError(f"{self._target}: {error.strerror or error}") from error
 
     def _verify(self, path: Path) -> None:
-        kinds = check_frames(path, self._written, self._source.time_base)
+        kinds = check_frames(path, self._written, self._source.time_base, self._container.is_stream)
         # A cover comes back as a picture of its own.
         kinds += ["attachment"] * len(self._companions.covers)
         is_cut = self._start_seconds is not None or self._end_seconds is not None

@@ -264,6 +264,28 @@ def test_the_clock_of_a_transport_stream_is_set_to_zero(clip, tmp_path):
     assert abs(times_of(target, "audio")[0] - after[0] - lead) < Fraction(1, 1000)
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".m2ts"])
+@pytest.mark.parametrize("kind", [media.cfr, media.vfr, media.b_frames, media.late_audio])
+def test_into_a_transport_stream_all_times_are_shifted_alike(clip, tmp_path, kind, suffix):
+    source, target = clip(kind), tmp_path / f"out{suffix}"
+    assert copy(source, target) == []
+    before, after = frames_of(source), frames_of(target)
+    assert [media.frame_number(frame.planes[0]) for _, frame in after] == list(range(len(before)))
+    shifts = [b - a for (a, _), (b, _) in zip(before, after, strict=True)]
+    tick = Fraction(1, 90000)
+    assert max(shifts) - min(shifts) <= tick
+    assert 0 <= shifts[0] < Fraction(1, 5)
+    if kind is not media.b_frames:  # which has no sound
+        assert abs(times_of(target, "audio")[0] - times_of(source, "audio")[0] - shifts[0]) <= Fraction(1, 1000)
+
+
+def test_a_phones_container_keeps_times_and_sound(clip, tmp_path):
+    source, target = clip(media.late_audio), tmp_path / "out.3gp"
+    assert copy(source, target) == []
+    assert times_of(target) == times_of(source)
+    assert abs(times_of(target, "audio")[0] - times_of(source, "audio")[0]) <= Fraction(1, 1000)
+
+
 def test_strange_names_are_only_names(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("-dash.mp4", "a:colon.mp4", "50%d.mp4", "ein Bär\n.mp4", "x" * 251 + ".mp4"):
@@ -284,6 +306,8 @@ def test_strange_names_are_only_names(clip, tmp_path, monkeypatch):
         ("out.mkv", {"encoding": Encoding("ffv1", crf=3)}, UsageError, "no --crf"),
         ("out.mp4", {"encoding": Encoding(preset="warp")}, OutputError, "preset"),
         ("out.webm", {}, OutputError, r"WebM.*\.mkv takes"),
+        ("out.ts", {"encoding": FFV1}, OutputError, r"codec of its video.*\.mkv takes"),
+        ("out.avi", {}, UsageError, "no container"),
         ("out.mp4", {"binary": "/nonexistent/ffmpeg"}, MachineError, "no such ffmpeg"),
     ],
 )
