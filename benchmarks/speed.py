@@ -1,9 +1,9 @@
 """How long `rmfd derain` takes against a plain ffmpeg transcode with the same encoder settings, and where the time goes.
 
-    python benchmarks/speed.py [--clip examples/rain.mp4] [--frames 250] [--repeats 5]
+    python benchmarks/speed.py [--clip FILE] [--sizes 640x480 1920x1080] [--seconds 12] [--repeats 5] [--model small]
 
-The clip is looped and scaled to 640x480. Both programs run in turn, whole processes, so that a noisy machine strikes both; the
-medians of the pairwise ratios count. Stages are timed one by one on the same frames, on all cores.
+The clip is looped and scaled. Both programs run in turn, whole processes, so that a noisy machine strikes both; the medians of
+the pairwise ratios count. Larger frames come fewer, by their pixels. Stages are timed one by one at the first size, all cores.
 """
 
 import argparse
@@ -18,49 +18,63 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
-from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.network import Rmfd, Window
-from rmfd_cli.model.streaming import precision_for
+from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.network import Rmfd, State, Window
+from rmfd_cli.model.streaming import find_weights, precision_for
 from rmfd_cli.options import Encoding
 from rmfd_cli.video.colour import add_residual
 from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.reader import VideoReader
 
-WIDTH, HEIGHT = 640, 480
 SETTINGS = ("-c:v", Encoding.codec, "-preset", "veryfast", "-crf", "18")
+FRAME_RATE = 25
+LEAST_FRAMES = 24
 
 
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=Path(__file__).parents[1] / "examples" / "rain.mp4")
-    parser.add_argument("--frames", type=int, default=250)
+    parser.add_argument("--sizes", nargs="+", default=["640x480"])
+    parser.add_argument("--seconds", type=float, default=12, help="length at the first size, at 25 frames a second")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--model", default="small")
     arguments = parser.parse_args()
+    sizes = [tuple(map(int, size.split("x"))) for size in arguments.sizes]
+    print("| size | frames | plain transcode, fps | rmfd, fps | times as long | peak memory, MiB |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source.mp4"
-        loop = ("-stream_loop", "-1", "-i", str(arguments.clip), "-frames:v", str(arguments.frames))
-        scale = ("-vf", f"scale={WIDTH}:{HEIGHT},setsar=1", "-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-an")
-        run((find_ffmpeg(), "-v", "error", "-nostdin", "-y", *loop, *scale, str(source)))
-        end_to_end(source, Path(folder), arguments.frames, arguments.repeats)
-        stages(source)
+        for number, (width, height) in enumerate(sizes):
+            share = sizes[0][0] * sizes[0][1] / (width * height)
+            frames = max(LEAST_FRAMES, round(arguments.seconds * FRAME_RATE * share))
+            source = Path(folder) / f"{number}.mp4"
+            make_source(arguments.clip, source, (width, height), frames)
+            end_to_end(source, f"{width}×{height}", frames, arguments.repeats, arguments.model)
+        stages(Path(folder) / "0.mp4", arguments.model)
 
 
-def end_to_end(source: Path, folder: Path, frames: int, repeats: int) -> None:
-    """Whole processes in turn."""
-    target = folder / "target.mp4"
+def make_source(clip: Path, source: Path, size_px: tuple[int, int], frames: int) -> None:
+    """A clip of so many frames of this size."""
+    loop = ("-stream_loop", "-1", "-i", str(clip), "-frames:v", str(frames))
+    scale = ("-vf", f"scale={size_px[0]}:{size_px[1]},setsar=1", "-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-an")
+    run((find_ffmpeg(), "-v", "error", "-nostdin", "-y", *loop, *scale, str(source)))
+
+
+def end_to_end(source: Path, name: str, frames: int, repeats: int, model: str) -> None:
+    """Whole processes in turn; prints a row."""
+    target = source.with_name("target.mp4")
     plain = (find_ffmpeg(), "-v", "error", "-nostdin", "-y", "-i", str(source), *SETTINGS, str(target))
-    ours = (sys.executable, "-m", "rmfd_cli", "derain", str(source), "-o", str(target), "--overwrite", "-q")
+    ours = (sys.executable, "-m", "rmfd_cli", "derain", str(source), "-o", str(target), "--overwrite", "-q", "--model", model)
     pairs = [(run(plain), run(ours)) for _ in range(repeats)]
-    for name, k in (("plain transcode", 0), ("rmfd derain", 1)):
-        seconds = statistics.median(pair[k][0] for pair in pairs)
-        memory = max(pair[k][1] for pair in pairs)
-        print(f"{name:18s} {frames / seconds:7.1f} fps   {seconds:6.2f} s for {frames} frames   peak memory {memory:5.0f} MiB")
+    rates = [f"{frames / statistics.median(pair[k][0] for pair in pairs):.1f}" for k in (0, 1)]
     ratios = sorted(ours[0] / plain[0] for plain, ours in pairs)
-    print(f"{'ratio of times':18s} {statistics.median(ratios):7.2f}       (from {ratios[0]:.2f} to {ratios[-1]:.2f})")
+    ratio = f"{statistics.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
+    memory = max(ours[1] for _, ours in pairs)
+    print(f"| {name} | {frames} | {' | '.join(rates)} | {ratio} | {memory:.0f} |", flush=True)
 
 
 def run(command: Iterable[str]) -> tuple[float, float]:
@@ -74,19 +88,20 @@ def run(command: Iterable[str]) -> tuple[float, float]:
 
 
 @torch.inference_mode()
-def stages(source: Path) -> None:
-    """Milliseconds per frame of each stage alone."""
+def stages(source: Path, name: str) -> None:
+    """Milliseconds per frame of each stage alone, and how near the network comes to what convolutions reach here."""
     with VideoReader(str(source)) as reader:
         began = time.perf_counter()
         frames = [frame for frame, _ in zip(reader, range(60), strict=False)]
         decoding = (time.perf_counter() - began) / len(frames)
         info = reader.info
+    size = frames[0].rgb.shape[:2]
     precision = precision_for(torch.device("cpu"))
-    model = load_model(shipped_weights("small")).to(precision)
+    model = load_model(find_weights(name)).to(precision)
     lumas = [luma_for_flow(frame.rgb) for frame in frames]
     images = [torch.from_numpy(frame.rgb.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous() for frame in frames]
     coarse = estimate_flow(lumas[1], lumas[0])
-    flow = torch.from_numpy(enlarge_flow(coarse, (HEIGHT, WIDTH)))[None]
+    flow = torch.from_numpy(enlarge_flow(coarse, size))[None]
     window = Window(images[0], images[1], images[2], flow, flow)
     _, state = model.step(window, model.initial_state())
     residual = np.random.default_rng(0).normal(0, 0.02, frames[0].rgb.shape).astype(np.float32)
@@ -96,17 +111,38 @@ def stages(source: Path) -> None:
         "luma for flow": median_seconds(lambda: luma_for_flow(frames[0].rgb)),
         "flow": median_seconds(lambda: estimate_flow(lumas[1], lumas[0])),
         "flow back, and both enlarged": median_seconds(
-            lambda: [enlarge_flow(flow, (HEIGHT, WIDTH)) for flow in (coarse, reverse_flow(coarse))]
+            lambda: [enlarge_flow(flow, size) for flow in (coarse, reverse_flow(coarse))]
         ),
         "network": median_seconds(lambda: model.step(window, state)),
+        "  its convolutions alone": median_seconds(convolutions(model, window, state)),
         "residual to planes": median_seconds(lambda: add_residual(frames[0].planes, info.format, info.colour, residual)),
     }
-    print(f"\nstage alone at {WIDTH}x{HEIGHT}, {torch.get_num_threads()} threads, {precision}      ms per frame")
-    for name, seconds in rows.items():
-        print(f"{name:44s} {1e3 * seconds:8.2f}")
-    gmac = count_gmac(model, window)
-    print(f"\nnetwork: {gmac:.2f} GMAC per frame, {2 * gmac / rows['network']:.0f} GFLOP/s reached")
-    print(f"parameters: {sum(p.numel() for p in model.parameters()):,}")
+    threads = torch.get_num_threads()
+    print(f"\nstage alone at {size[1]}x{size[0]}, {threads} threads, {str(precision).removeprefix('torch.')}, ms per frame")
+    for stage, seconds in rows.items():
+        print(f"{stage:44s} {1e3 * seconds:8.2f}")
+    gmac, peak = count_gmac(model, window), peak_gmac(precision)
+    alone = gmac / rows["  its convolutions alone"]
+    print(f"\nnetwork: {gmac:.2f} GMAC per frame, {sum(p.numel() for p in model.parameters()):,} parameters")
+    print(f"a 3x3 convolution of 64 channels reaches {2 * peak:.0f} GFLOP/s here; of that the network's convolutions reach")
+    print(f"{alone / peak:.0%}, and the network with all that it does to pixels {gmac / rows['network'] / peak:.0%}")
+
+
+def convolutions(model: Rmfd, window: Window, state: State) -> Callable[[], object]:
+    """All convolutions of a step, on the inputs that they have in it, one after the other."""
+    calls: list[tuple[torch.nn.Conv2d, Tensor]] = []
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)]
+    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: calls.append((layer, inputs[0]))) for layer in layers]
+    model.step(window, state)
+    for hook in hooks:
+        hook.remove()
+    return lambda: [layer(x) for layer, x in calls]
+
+
+def peak_gmac(precision: torch.dtype) -> float:
+    """Billions of multiply-accumulates a second of one convolution."""
+    layer, x = torch.nn.Conv2d(64, 64, 3, padding=1).to(precision), torch.rand(1, 64, 120, 160).to(precision)
+    return 64 * 64 * 9 * 120 * 160 / 1e9 / median_seconds(lambda: layer(x))
 
 
 def count_gmac(model: Rmfd, window: Window) -> float:
