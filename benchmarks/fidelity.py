@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 from av.stream import Disposition
-from typer.testing import CliRunner
 
-from rmfd_cli.cli import app
+from benchmarks import ways
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.traits import read_traits
 from tests import media
@@ -50,6 +50,7 @@ class Source:
     codec: str = ""
     strength: str = "0"
     arguments: dict[str, Any] = field(default_factory=dict)
+    way: ways.Way = ways.by_name
 
 
 def encoded(path: Path, **arguments: Any) -> Path:
@@ -94,6 +95,23 @@ SOURCES = [
     Source("transport stream (clock starts anywhere)", converted, ".ts", ".mp4", arguments={"arguments": ("-c", "copy")}),
     *(Source("plain H.264 and AAC", media.cfr, ".mp4", into) for into in (".ts", ".m2ts", ".3gp")),
     Source("variable frame rate", media.vfr, ".mp4", ".ts"),
+    Source("in a folder, mirrored", media.cfr, ".mp4", way=ways.a_folder_mirrored),
+    Source("a file on stdin", media.cfr, ".mp4", way=ways.redirected),
+    Source("y4m through two pipes", ways.raw, ".y4m", way=ways.through_pipes),
+    Source(
+        "NUT through two pipes, variable frame rate", ways.raw, ".nut", arguments={"make": media.vfr}, way=ways.through_pipes
+    ),
+    Source(
+        "transport stream through a pipe",
+        converted,
+        ".ts",
+        ".mkv",
+        "ffv1",
+        arguments={"arguments": ("-c", "copy")},
+        way=ways.from_pipe,
+    ),
+    Source("from a web server", media.cfr, ".mp4", way=ways.from_the_web),
+    *(Source(f"PNG files of {bits} bits", ways.pictures, "/", arguments={"bits": bits}) for bits in (8, 16)),
     Source("B-frames", media.b_frames, ".mp4"),
     Source("B-frames", media.b_frames, ".mp4", ".ts"),
     Source("open GOP", media.open_gop, ".mp4"),
@@ -175,6 +193,10 @@ SOURCES = [
 
 def facts(path: Path) -> dict[str, Any]:
     """All that is seen of a video file, by the name of what it is; what a file lacks has no entry."""
+    if path.is_dir():
+        files = sorted(path.iterdir())
+        pictures = [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files]
+        return {"names": [file.name for file in files], "samples": [(str(one.dtype), one.tobytes()) for one in pictures]}
     with VideoReader(path) as video:
         frames = list(video)
         info = video.info
@@ -297,14 +319,14 @@ def run(source: Source, folder: Path) -> Row:
     source.make(made, *words) if words else source.make(made, **source.arguments)
     target = folder / f"out{into}"
     codec = ("--codec", source.codec) if source.codec else ()
-    result = CliRunner().invoke(app, ["derain", str(made), "-o", str(target), "--strength", source.strength, *codec])
-    lines = [line.replace(f"{folder}/", "") for line in result.stderr.splitlines() if line.startswith("rmfd: ")]
+    status, said = source.way(made, target, ("--strength", source.strength, *codec))
+    lines = [line.replace(f"{folder}/", "") for line in said.splitlines() if line.startswith("rmfd: ")]
     told = [re.sub(r"^rmfd: (warning|error): ", "", line) for line in lines]
-    if result.exit_code:
-        return Row([], [], told, result.exit_code)
+    if status:
+        return Row([], [], told, status)
     before, after = facts(made), facts(target)
     if source.codec != "ffv1":
-        del before["planes"]
+        before.pop("planes", None)
     tick = TICKS.get(into, Fraction(1, 10**6))
     kept = [name for name, value in before.items() if is_kept(name, value, after.get(name), tick)]
     return Row(kept, [name for name in before if name not in kept], told, 0)
@@ -323,6 +345,8 @@ def describe(source: Source, row: Row) -> str:
 
 
 NAMED_BY = {
+    "audio": "audio stream",
+    "offset of audio": "audio stream",
     "pixel format": "encoded as",
     "attachment": "attachment",
     "cover": "does not fit",
