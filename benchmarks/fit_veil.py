@@ -2,6 +2,7 @@
 
     python benchmarks/fit_veil.py CLEAN_DIR --init WEIGHTS --out VEIL.safetensors [--clips 1500] [--updates 5000] \
         [--margin 0.14] [--gain 1.9]
+    python benchmarks/fit_veil.py CLEAN_DIR --init WEIGHTS --like BEFORE --out VEIL.safetensors [--clips 350] [--updates 2500]
 
 A veil is judged by the frame as a whole, and the small pieces that `rmfd train` learns streaks on do not show it. Since nothing
 else changes, the network runs once over each clip, and what the estimate sees of three of its frames is kept: thousands of its
@@ -10,10 +11,14 @@ updates cost no more than a hundred of the whole network's.
 The loss is the error of the unveiled picture in decibels, which all clips count alike in, and that of T, A and U themselves. In
 the end, veils thinner than `margin` are left alone, and what is beyond it is multiplied by `gain`: both were chosen on the
 validation clips (docs/decisions.md).
+
+With `--like`, the estimate is that of other weights, made to say the same of the features that it reads now: stage 2 moves
+them.
 """
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +63,7 @@ def main() -> None:
     parser.add_argument("clean_dir", type=Path)
     parser.add_argument("--init", type=Path, required=True, help="weights of the whole network")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--like", type=Path, help="weights whose estimate of the veil to keep")
     parser.add_argument("--clips", type=int, default=1500)
     parser.add_argument("--updates", type=int, default=5000)
     parser.add_argument("--margin", type=float, default=0.14)
@@ -67,34 +73,58 @@ def main() -> None:
     keep_freed_memory()
     torch.manual_seed(arguments.seed)
     model, clips = load_model(arguments.init), load_clips(arguments.clean_dir)
-    frames = [frame for k in range(arguments.clips) for frame in look(model, clips, np.random.default_rng([arguments.seed, k]))]
+    teacher = load_model(arguments.like) if arguments.like else None
+    rngs = (np.random.default_rng([arguments.seed, k]) for k in range(arguments.clips))
+    frames = [frame for rng in rngs for frame in look(model, clips, rng, teacher)]
     seen = Seen(*(torch.stack(column) for column in zip(*frames, strict=True)))
     estimate = VeilEstimate(model.config.deep_width)
-    fit(estimate, seen, arguments.updates)
-    with torch.no_grad():
-        weight, bias = estimate.maps.weight, estimate.maps.bias
-        assert bias is not None
-        bias[0] = (bias[0] - arguments.margin) * arguments.gain
-        weight[0] *= arguments.gain
+    if teacher:
+        estimate.load_state_dict(teacher.recovery.veil.state_dict())
+        fit(estimate, seen, arguments.updates, LEARNING_RATE / 6, unlike)
+    else:
+        fit(estimate, seen, arguments.updates, LEARNING_RATE, loss)
+        thicken(estimate, arguments.margin, arguments.gain)
     model.recovery.veil.load_state_dict(estimate.state_dict())
     export_weights(model, arguments.out)
 
 
+def thicken(estimate: VeilEstimate, margin: float, gain: float) -> None:
+    """Leaves veils thinner than `margin` alone and multiplies what is beyond it."""
+    with torch.no_grad():
+        weight, bias = estimate.maps.weight, estimate.maps.bias
+        assert bias is not None
+        bias[0] = (bias[0] - margin) * gain
+        weight[0] *= gain
+
+
 @torch.inference_mode()
-def look(model: Rmfd, clips: list[Clip], rng: np.random.Generator) -> list[Seen]:
-    """Three frames of a clip with random rain, as the estimate of the veil sees them; without N, half precision."""
+def look(model: Rmfd, clips: list[Clip], rng: np.random.Generator, teacher: Rmfd | None = None) -> list[Seen]:
+    """Three frames of a clip with random rain, as the estimate of the veil sees them; without N, half precision.
+
+    Args:
+        model: whose estimate it is.
+        clips: to draw from.
+        rng: draws clip and rain.
+        teacher: whose T, A and U are the truth; None for those of the simulator.
+    """
     batch = rain_on(draw_clip(clips, rng, FRAMES, PIECE_PX), rng)
     given: list[Tensor] = []
     hook = model.recovery.veil.register_forward_pre_hook(lambda module, inputs: given.extend(x.clone() for x in inputs))
-    frames, state = [], None
+    frames, state, teachers_state = [], None, None
     for t in range(FRAMES - 1):
         images = (batch.rainy[None, max(0, t - 1)], batch.rainy[None, t], batch.rainy[None, t + 1])
         registered = model.register(Window(*images, batch.to_previous[None, t], batch.to_following[None, t]))
         given.clear()
         recovered, state = model.recover(registered, state)
+        if teacher:
+            taught, teachers_state = teacher.recover(registered, teachers_state)
         if t in KEPT_FRAMES:
             features, cells, light = (x[0].half() for x in given)
             pixels = (_one_of_each_cell(x) for x in (recovered.hazy[0], batch.clean[t]))
+            if teacher:
+                veil, airlight = taught.veil[0].half(), taught.airlight[0].half()
+                frames.append(Seen(features, cells, light, *pixels, veil[:1], airlight, veil[1:]))
+                continue
             transmission = F.avg_pool2d(batch.transmission[t], CELL_PX).half()
             flow = _one_of_each_cell(batch.flow[t])
             frames.append(Seen(features, cells, light, *pixels, transmission, batch.airlight[0].half(), flow))
@@ -102,7 +132,9 @@ def look(model: Rmfd, clips: list[Clip], rng: np.random.Generator) -> list[Seen]
     return frames
 
 
-def fit(estimate: VeilEstimate, seen: Seen, updates: int) -> None:
+def fit(
+    estimate: VeilEstimate, seen: Seen, updates: int, peak_rate: float, loss: Callable[[VeilEstimate, Seen], Tensor]
+) -> None:
     """Trains an estimate on what was seen; it ends as the moving average of its parameters."""
     optimizer = torch.optim.AdamW(estimate.parameters(), betas=(0.9, 0.99), weight_decay=1e-2)
     average = [p.detach().clone() for p in estimate.parameters()]
@@ -110,7 +142,7 @@ def fit(estimate: VeilEstimate, seen: Seen, updates: int) -> None:
         share = update / updates
         rate = min(1, (update + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * rate
+            group["lr"] = peak_rate * rate
         chosen = torch.randint(len(seen.cells), (BATCH,))
         total = loss(estimate, Seen(*(x[chosen].float() for x in seen)))
         optimizer.zero_grad()
@@ -141,6 +173,15 @@ def loss(estimate: VeilEstimate, seen: Seen) -> Tensor:
             (flow - seen.flow).abs().mean(),
         ]
     ).sum()
+
+
+def unlike(estimate: VeilEstimate, seen: Seen) -> Tensor:
+    """How far an estimate is from what it is to say; a difference of T counts more where the veil is thick."""
+    veil, airlight = estimate(seen.features, seen.cells, seen.light)
+    transmission = (veil[:, :1] - seen.transmission) / seen.transmission.clamp(min=0.1)
+    thickness = (1 - seen.transmission).mean((1, 2, 3), keepdim=True)
+    colour = ((airlight - seen.airlight).abs() * thickness).mean()
+    return transmission.abs().mean() + colour + (veil[:, 1:] - seen.flow).abs().mean()
 
 
 def _one_of_each_cell(image: Tensor) -> Tensor:
