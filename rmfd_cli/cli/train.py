@@ -42,11 +42,12 @@ class Defaults(NamedTuple):
     out: str
     steps: int
     learning_rate: float
+    frames_start: int
 
 
 DEFAULTS = {
-    "1": Defaults(TrainOptions.out, TrainOptions.steps, TrainOptions.learning_rate),
-    "2": Defaults("runs/stage2", 1200, 2e-4),
+    "1": Defaults(TrainOptions.out, TrainOptions.steps, TrainOptions.learning_rate, 2),
+    "2": Defaults("runs/stage2", 1200, 2e-4, 3),
 }
 
 
@@ -102,7 +103,7 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Clips per update, of all GPUs together.")] = TrainOptions.batch_size,
     frames: Annotated[int, typer.Option(help="Frames per update, through which gradients flow.")] = TrainOptions.clip_frames,
     frames_start: Annotated[
-        int | None, typer.Option(help="The same at first, growing in three stages. [default: as --frames]")
+        int | None, typer.Option(help="The same at first, growing in three stages. [default: 2; stage 2: 3]")
     ] = None,
     updates_per_clip: Annotated[
         int, typer.Option(help="Updates in a row on the same clips, the state carried on.")
@@ -161,7 +162,7 @@ def train(
             steps=defaults.steps if steps is None else steps,
             batch_size=batch_size,
             clip_frames=frames,
-            clip_frames_start=frames_start,
+            clip_frames_start=min(frames, defaults.frames_start) if frames_start is None else frames_start,
             updates_per_clip=updates_per_clip,
             crop_px=crop,
             learning_rate=defaults.learning_rate if learning_rate is None else learning_rate,

@@ -27,6 +27,9 @@ CANDIDATES = 2
 """Sources that a covered pixel can be filled from: following frame, last hazy estimate. The latter holds what the previous
 frame would give (docs/decisions.md)."""
 
+FILTER_GAIN = 20.0
+"""How surely a network that has learnt nothing yet takes what is brighter than both neighbours in register for covered."""
+
 MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
@@ -172,13 +175,31 @@ class InverseRecovery(nn.Module):
         self.decode = Residual(width)
         self.rain = nn.Conv2d(width, 16 * (CANDIDATES + 1 + 3), 1)
         self.veil = VeilEstimate(deep)
-        # Begin near the identity: little covered.
+        # Begin with little covered.
         nn.init.normal_(self.rain.weight, std=0.01)
         covered = 16 * CANDIDATES
         self.rain.bias = nn.Parameter(
             torch.zeros(16 * (CANDIDATES + 4)).index_fill_(0, torch.arange(covered, covered + 16), -2.0)
         )
         self.hidden = hidden
+        if min(width, deep) >= 16:
+            self._begin_as_filter()
+
+    @torch.no_grad()
+    def _begin_as_filter(self) -> None:
+        """Sixteen channels say for each pixel of a block how far the median lies below it; what is brighter is covered.
+
+        From the random beginning, a thousand updates taught less than this filter knows (docs/decisions.md).
+        """
+        pixels = torch.arange(16)
+        for layer in (self.squeeze, self.enter, self.up, self.decode.conv):
+            assert layer.bias is not None
+            layer.weight[pixels] = 0
+            layer.bias[pixels] = 0
+        self.squeeze.weight[pixels, 3, pixels // 4, pixels % 4] = -4
+        self.enter.weight[pixels, pixels, 1, 1] = 1
+        self.rain.weight[:, pixels] = 0
+        self.rain.weight[16 * CANDIDATES + pixels, pixels] = FILTER_GAIN
 
     def gather(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
         """The evidence of a window, from its frame and the departures of its neighbours' luma; in the weights' precision."""

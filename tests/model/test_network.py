@@ -19,7 +19,7 @@ def model() -> Rmfd:
     torch.manual_seed(0)
     network = Rmfd(ModelConfig()).eval().requires_grad_(False)
     for parameter in network.parameters():
-        # Away from the identity that it is initialised to, so that every path carries something.
+        # Away from where it begins, so that every path carries something.
         parameter.add_(0.02 * torch.randn_like(parameter))
     return network
 
@@ -173,3 +173,21 @@ def test_thousands_of_steps_do_not_drift(model):
         restored, state = model.step(steps[2 + t % 4], state)
         (early if t < 40 else late).append(restored.image.abs().mean().item())
     assert max(late[-40:]) < 1.5 * max(early) + 0.1
+
+
+def test_what_has_learnt_nothing_is_a_filter_already():
+    torch.manual_seed(3)
+    network = Rmfd(ModelConfig()).eval().requires_grad_(False)
+    clean = torch.full((1, 3, 48, 64), 0.4)
+    clean[..., 24:, :] = 0.6
+    rainy = clean.clone()
+    rainy[..., 4:44, 13] += 0.2
+    still = torch.zeros(1, 48, 64, 2)
+    restored, state = network.step(Window(clean, rainy, clean, still, still), network.initial_state())
+    streak = (rainy - clean).amax(1, keepdim=True) > 0
+    error = (restored.hazy - clean).abs().amax(1, keepdim=True)
+    # On the first frame the last estimate has nothing to fill from, so that half of the light goes.
+    assert error[streak].mean() < 0.6 * 0.2
+    assert error[~streak].max() < 0.02
+    again, _ = network.step(Window(clean, rainy, clean, still, still), state._replace(hazy=clean))
+    assert (again.hazy - clean).abs().amax(1, keepdim=True)[streak].mean() < 0.1 * 0.2
