@@ -1,33 +1,43 @@
-"""What decides the design: the network without one of its parts, each trained on from the same weights until it copes.
+"""What decides the design: the network with one thing changed, each trained alike.
 
     python benchmarks/ablations.py CLEAN_TRAIN CLEAN_VAL [--init FILE] [--steps 150] [--only NAME] [--out runs/ablations]
+    python benchmarks/ablations.py CLEAN_TRAIN CLEAN_VAL --from-nothing [--steps 500]
 
-All variants see the same clips and rain. Trained from nothing they would need hours each; going on from whole weights, a
-network has learnt with the part and only makes up for its loss: what is lost here is more than a network made without it would
-lack. RGB PSNR in dB on rain of another generator, means over clips.
+All variants see the same clips and rain. In the first form each goes on from whole weights without one of its parts: it has
+learnt with the part and only makes up for its loss, so what is lost here is more than a network made without it would lack. In
+the second each begins as a classical filter and is far from trained. RGB PSNR in dB on rain of another generator, means over
+clips.
 """
 
 import argparse
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from unittest import mock
 
 import numpy as np
 import other_rain
 import torch
 from media import read_clip
-from parts import NOTHING, no_following, run, unaligned, windows_of
+from parts import NOTHING, Without, no_following, run, unaligned, windows_of
 from torch import Tensor
 
 from rmfd_cli import physics
 from rmfd_cli.metrics import psnr
+from rmfd_cli.model.align import sampling_grid, warp
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.network import Cleared, Recovered, Registered, Rmfd, State, Window
+from rmfd_cli.model.config import SIZES, ModelConfig
+from rmfd_cli.model.network import MEMORY_MARGIN, UNIT, Cleared, Recovered, Registered, Rmfd, State, Window
+from rmfd_cli.model.network import _luma as luma
+from rmfd_cli.model.network import _pad as pad
 from rmfd_cli.options import TrainOptions
+from rmfd_cli.training.data import Batch
 from rmfd_cli.training.loop import train
+from rmfd_cli.training.losses import ClipEstimates
+from rmfd_cli.training.unroll import Step, run_clip
 
 LEARNING_RATE = 2e-4
 
@@ -75,6 +85,59 @@ def without_inversion() -> Iterator[None]:
         yield
 
 
+class Second(NamedTuple):
+    """The frame after the next one."""
+
+    image: Tensor
+    """`[B, 3, H, W]`."""
+    flow: Tensor
+    """`[B, H, W, 2]` from the current frame to it."""
+
+
+@contextmanager
+def seeing_two_ahead() -> Iterator[None]:
+    """Networks that compare the frame with the next two instead of with both neighbours; the past is in their state."""
+    register, coming = Rmfd.register, deque[Second]()
+
+    def registered_with_second(model: Rmfd, window: Window) -> Registered:
+        second = coming.popleft()
+        found = register(model, window)
+        image, flow = pad(second.image, UNIT), pad(second.flow.permute(0, 3, 1, 2), UNIT).permute(0, 2, 3, 1)
+        departure = luma(warp(image, sampling_grid(flow))) - luma(found.frame)
+        low, high = torch.minimum(departure, found.following), torch.maximum(departure, found.following)
+        return found._replace(
+            low=low.clamp(max=0) - MEMORY_MARGIN,
+            high=high.clamp(min=0) + MEMORY_MARGIN,
+            evidence=model.recovery.gather(found.frame, departure, luma(found.following)),
+        )
+
+    def stepped(step: Step, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
+        coming.extend(second_of(list(batch.rainy.unbind(1)), list(batch.to_following.unbind(1)), t) for t in frames)
+        return run_clip(step, batch, frames, state)
+
+    def run_with_second(model: Rmfd, windows: list[Window], part: Without) -> Tensor:
+        images, flows = [window.current for window in windows], [window.to_following for window in windows]
+        coming.extend(second_of(images, flows, t) for t in range(len(images)))
+        return run(model, windows, part)
+
+    with (
+        mock.patch.object(Rmfd, "register", registered_with_second),
+        mock.patch("rmfd_cli.training.unroll.run_clip", stepped),
+        mock.patch(f"{__name__}.run_part", run_with_second),
+        mock.patch("rmfd_cli.training.validation.run_clip", stepped),
+    ):
+        yield
+
+
+def second_of(images: list[Tensor], flows: list[Tensor], t: int) -> Second:
+    """The frame two after `t`, or the last one, by the flows from frame to frame."""
+    last = len(images) - 1
+    if t + 2 > last:
+        return Second(images[min(t + 1, last)], flows[t])
+    onwards = warp(flows[t + 1].permute(0, 3, 1, 2), sampling_grid(flows[t])).permute(0, 2, 3, 1)
+    return Second(images[t + 2], flows[t] + onwards)
+
+
 VARIANTS: dict[str, Change] = {
     "nothing": nullcontext,
     "look-ahead": seeing(no_following),
@@ -85,20 +148,37 @@ VARIANTS: dict[str, Change] = {
 }
 
 
+run_part = run
+SMALL = SIZES["small"]
+FROM_NOTHING: dict[str, tuple[ModelConfig, Change]] = {
+    "as it is": (SMALL, nullcontext),
+    "no look-ahead": (SMALL, seeing(no_following)),
+    "two frames of look-ahead": (SMALL, seeing_two_ahead),
+    "half as wide": (ModelConfig(width=16, deep_width=24, hidden=12), nullcontext),
+    "half as wide again": (ModelConfig(width=48, deep_width=72, hidden=36), nullcontext),
+}
+
+
 def main() -> None:
     """Trains and scores each variant, and prints its row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train_dir", type=Path)
     parser.add_argument("clean_dir", type=Path)
     parser.add_argument("--init", type=Path, help="a safetensors file; the shipped small model if left out")
+    parser.add_argument("--from-nothing", action="store_true", help="train each from its beginning")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--frames", type=int, default=8, help="frames per clip to score on")
     parser.add_argument("--only", default="", help="variants with this in their name")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     arguments = parser.parse_args()
     clips = [read_clip(path, arguments.frames) for path in sorted(arguments.clean_dir.glob("*.mp4"))]
-    print("| without | " + " | ".join((*other_rain.STYLES, "mean")) + " |", flush=True)
-    for name, changed in VARIANTS.items():
+    variants = FROM_NOTHING if arguments.from_nothing else {name: (None, change) for name, change in VARIANTS.items()}
+    init = None if arguments.from_nothing else arguments.init or shipped_weights("small")
+    print(
+        f"| {'variant' if arguments.from_nothing else 'without'} | " + " | ".join((*other_rain.STYLES, "mean")) + " |",
+        flush=True,
+    )
+    for name, (config, changed) in variants.items():
         if arguments.only not in name:
             continue
         options = TrainOptions(
@@ -106,18 +186,18 @@ def main() -> None:
             validation=str(arguments.clean_dir),
             out=str(arguments.out / re.sub(r"\W+", "-", name)),
             steps=arguments.steps,
-            learning_rate=LEARNING_RATE,
+            learning_rate=LEARNING_RATE if init else TrainOptions.learning_rate,
             warmup_steps=arguments.steps // 10,
             validate_every=arguments.steps + 1,
             save_every=arguments.steps,
             validation_clips=1,
             batch_size=4,
-            clip_frames=6,
+            clip_frames=6 if init else 3,
             crop_px=112,
             mixed_precision=True,
         )
         with changed():
-            weights = train(options, init=arguments.init or shipped_weights("small")).weights
+            weights = train(options, config, init=init).weights
             scores = score(load_model(weights), clips)
         cells = " | ".join(f"{value:.2f}" for value in (*scores, scores.mean()))
         print(f"| {name} | {cells} |", flush=True)
@@ -130,7 +210,7 @@ def score(model: Rmfd, clips: list[np.ndarray]) -> np.ndarray:
         truth = torch.from_numpy(clean).permute(0, 3, 1, 2)
         for column, style in enumerate(other_rain.STYLES.values()):
             rainy = np.round(other_rain.add_rain(clean, style, seed) * 255).astype(np.uint8)
-            totals[column] += float(psnr(run(model, windows_of(rainy), NOTHING), truth).mean()) / len(clips)
+            totals[column] += float(psnr(run_part(model, windows_of(rainy), NOTHING), truth).mean()) / len(clips)
     return totals
 
 
