@@ -20,7 +20,8 @@ ALLOWED = {
     "derain": {"video", *BASE},
     "synth": {"synth", "video", "rain", *BASE},
     "batch": {"batch", "derain", "video", *BASE},
-    "cli": {"cli", "batch", "derain", "synth", "training", "model", "video", *BASE},
+    "bench": {"derain", "video", *BASE},
+    "cli": {"cli", "batch", "bench", "derain", "synth", "training", "model", "video", *BASE},
     "__init__": set(),
     "__main__": {"cli"},
 }
