@@ -75,11 +75,16 @@ def limited(room: int, target: Path, wish: str = "Wish(tile_px=1 << 20)") -> sub
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS")
 def test_frames_that_memory_did_not_suffice_for_are_done_again_in_tiles(tmp_path):
-    free, tight = (limited(room, tmp_path / str(room)) for room in (0, 110_000_000))
+    free = limited(0, tmp_path / "free")
     assert free.stdout == "6 frames\n", free.stderr
+    # How much a whole frame takes, and how much is free by then, depends on which thread comes first.
+    for room in (120_000_000, 100_000_000, 80_000_000, 60_000_000, 40_000_000):
+        tight = limited(room, tmp_path / "tight")
+        if tight.stdout.startswith("too little memory for tiles of"):
+            break
     assert tight.stdout.startswith("too little memory for tiles of"), tight.stdout + tight.stderr
-    assert tight.stdout.endswith("6 frames\n")
-    a, b = (np.fromfile(tmp_path / name, np.float32) for name in ("0", "110000000"))
+    assert tight.stdout.endswith("6 frames\n"), tight.stdout + tight.stderr
+    a, b = (np.fromfile(tmp_path / name, np.float32) for name in ("free", "tight"))
     assert np.abs(a).mean() > 0.001
     assert np.abs(a - b).max() < 1 / 255
 
