@@ -33,7 +33,10 @@ IGNORED_TAGS = {"encoder", "duration", "handler_name", "vendor_id", "major_brand
 IGNORED_TAGS |= {"alpha_mode", "filename", "mimetype", "language", "title", "timecode", "location-eng"}
 DISPOSITIONS = Disposition.forced | Disposition.comment | Disposition.hearing_impaired | Disposition.original
 NO_TAG = (2, 2, 2)
-TICKS = {**dict.fromkeys((".mkv", ".webm"), Fraction(1, 1000)), **dict.fromkeys((".ts", ".m2ts"), Fraction(1, 90000))}
+TICKS = {
+    **dict.fromkeys((".mkv", ".webm", ".flv"), Fraction(1, 1000)),
+    **dict.fromkeys((".ts", ".m2ts"), Fraction(1, 90000)),
+}
 """Of containers whose times are coarser than a millionth of a second."""
 
 
@@ -93,8 +96,8 @@ SOURCES = [
     Source("audio 0.7 s late", media.late_audio, ".mp4"),
     Source("picture 0.52 s late", late_video, ".mp4"),
     Source("transport stream (clock starts anywhere)", converted, ".ts", ".mp4", arguments={"arguments": ("-c", "copy")}),
-    *(Source("plain H.264 and AAC", media.cfr, ".mp4", into) for into in (".ts", ".m2ts", ".3gp")),
-    Source("variable frame rate", media.vfr, ".mp4", ".ts"),
+    *(Source("plain H.264 and AAC", media.cfr, ".mp4", into) for into in (".ts", ".m2ts", ".3gp", ".nut", ".flv")),
+    *(Source("variable frame rate", media.vfr, ".mp4", into) for into in (".ts", ".nut", ".flv")),
     Source("in a folder, mirrored", media.cfr, ".mp4", way=ways.a_folder_mirrored),
     Source("a file on stdin", media.cfr, ".mp4", way=ways.redirected),
     Source("y4m through two pipes", ways.raw, ".y4m", way=ways.through_pipes),
@@ -113,7 +116,7 @@ SOURCES = [
     Source("from a web server", media.cfr, ".mp4", way=ways.from_the_web),
     *(Source(f"PNG files of {bits} bits", ways.pictures, "/", arguments={"bits": bits}) for bits in (8, 16)),
     Source("B-frames", media.b_frames, ".mp4"),
-    Source("B-frames", media.b_frames, ".mp4", ".ts"),
+    *(Source("B-frames", media.b_frames, ".mp4", into) for into in (".ts", ".nut", ".flv")),
     Source("open GOP", media.open_gop, ".mp4"),
     Source("cut without re-encoding (edit list)", media.trimmed, ".mp4"),
     *(Source(f"rotated by {turn}°", media.rotated, ".mp4", arguments={"degrees": turn}) for turn in (90, 180, 270)),
@@ -160,6 +163,7 @@ SOURCES = [
     Source("cover art, attached", media.attached_cover, ".mkv", ".mp4"),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv"),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".ts"),
+    *(Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", into) for into in (".nut", ".flv")),
     Source("rotated by 90°", media.rotated, ".mp4", ".ts", arguments={"degrees": 90}),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".mp4"),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".webm", "libvpx-vp9"),
@@ -168,6 +172,8 @@ SOURCES = [
     Source("chapters, attachment, title, place", media.rich, ".mkv"),
     Source("chapters, attachment, title, place", media.rich, ".mkv", ".mp4"),
     Source("chapters, attachment, title, place", media.rich, ".mkv", ".ts"),
+    *(Source("chapters, attachment, title, place", media.rich, ".mkv", into) for into in (".nut", ".flv")),
+    Source("title, place, creation time", stamped, ".mp4", ".flv"),
     Source("title, place, creation time", stamped, ".mp4"),
     Source("title, place, creation time", stamped, ".mov"),
     Source("title, place, creation time", stamped, ".mp4", ".mkv"),
@@ -356,6 +362,7 @@ NAMED_BY = {
     "rotation": "the rotation",
     "colour tags": "colour tags",
     "subtitle": "does not fit",
+    "language of": "languages of tracks",
     "language of subtitle": "does not fit",
     "title of": "titles of tracks",
     "title of subtitle": "does not fit",

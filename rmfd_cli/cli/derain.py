@@ -61,8 +61,8 @@ def derain(
             "--output",
             "-o",
             metavar="OUT",
-            help="The video to write (.mp4, .m4v, .mov, .3gp, .mkv, .webm, .ts, .m2ts), a folder, a template, frames such as "
-            "'out/%05d.png', or - for stdout.",
+            help="The video to write (.mp4, .m4v, .mov, .3gp, .mkv, .webm, .ts, .m2ts, .nut, .flv), a folder, a template, "
+            "frames such as 'out/%05d.png', or - for stdout.",
             show_default=False,
         ),
     ],

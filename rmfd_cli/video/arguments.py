@@ -6,6 +6,7 @@ from typing import Any
 from rmfd_cli.types import VideoInfo
 from rmfd_cli.video.encoding import Settings
 from rmfd_cli.video.keeping import field_options, hdr_options
+from rmfd_cli.video.streams import shifts_times
 from rmfd_cli.video.traits import Traits
 
 __all__ = ["encoding_options", "is_mp4", "muxer_options", "picture_options"]
@@ -62,8 +63,8 @@ def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
         suffix: Of the file.
         time_base: Of the video.
     """
-    if suffix.lower() in (".ts", ".m2ts", ".mts"):
-        # A clock that cannot be below zero, and begins at 1.4 s unless told otherwise.
+    if shifts_times(suffix):
+        # The clock of a transport stream would begin at 1.4 s unless told otherwise.
         return {"avoid_negative_ts": "make_non_negative", "muxdelay": "0", "muxpreload": "0"}
     options = {"avoid_negative_ts": "disabled"}
     if not is_mp4(suffix):

@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import OutputError
+from rmfd_cli.video.streams import shifts_times
 
 
 def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> None:
@@ -43,8 +44,8 @@ def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> No
 
 
 def piece_suffix(suffix: str) -> str:
-    """The suffix of the pieces of a file: its own, or QuickTime's where the clock of its kind starts anywhere."""
-    return ".mov" if suffix.lower() in (".ts", ".m2ts", ".mts") else suffix
+    """The suffix of the pieces of a file: its own, or QuickTime's where its kind moves times."""
+    return ".mov" if shifts_times(suffix) else suffix
 
 
 def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:

@@ -28,8 +28,10 @@ class Container:
     """Whether cover art is taken as a stream; where not, it is attached if attachments are taken."""
     data: bool
     """Whether some data streams (telemetry) are taken."""
-    is_stream: bool = False
-    """Whether it is a transport stream: its clock may start anywhere, and what it does not know it writes as unknown data."""
+    shifts_times: bool = False
+    """Whether nothing may be before zero in it, so that all times are moved by the same amount."""
+    holds: frozenset[str] = frozenset(("chapters", "tags", "languages of tracks", "titles of tracks", "roles of tracks"))
+    """What it has a place for besides streams."""
 
 
 _TEXT = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
@@ -43,14 +45,16 @@ _MATROSKA = Container(
     data=False,
 )
 _3GP = Container("mov_text", frozenset({"mov_text"}), attachments=False, pictures=False, data=False)
-_TS = Container(None, frozenset({"dvb_subtitle"}), attachments=False, pictures=False, data=False, is_stream=True)
+_NUT = Container(None, frozenset(), attachments=False, pictures=False, data=False, shifts_times=True)
+_FLV = replace(_NUT, holds=frozenset({"tags"}))
+_TS = replace(_NUT, copied_subtitles=frozenset({"dvb_subtitle"}), holds=frozenset({"languages of tracks"}))
 _WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False)
 
 CONTAINERS = {
     **{".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".3gp": _3GP, ".mkv": _MATROSKA, ".webm": _WEBM},
-    **{".ts": _TS, ".m2ts": _TS, ".mts": _TS},
+    **{".ts": _TS, ".m2ts": _TS, ".mts": _TS, ".nut": _NUT, ".flv": _FLV},
 }
-"""By lower-case suffix: those that keep the time of every frame. AVI, MPEG-PS, ASF and FLV do not, with B-frames or a variable
+"""By lower-case suffix: those that keep the time of every frame. AVI, MPEG-PS and ASF do not, with B-frames or a variable
 frame rate (docs/inputs.md)."""
 
 _KEPT_VIDEO_TAGS = ("language", "title", "handler_name", "timecode", "creation_time")
@@ -130,9 +134,15 @@ def container_of(target: Path) -> Container:
     """
     container = CONTAINERS.get(target.suffix.lower())
     if container is None:
-        what = f"'{target.suffix}' is no container that rmfd writes" if target.suffix else "the name has no suffix"
+        what = f"'{target.suffix}' is no container that keeps every frame's time" if target.suffix else "the name has no suffix"
         raise UsageError(f"{target}: {what}; use one of {' '.join(CONTAINERS)}")
     return container
+
+
+def shifts_times(suffix: str) -> bool:
+    """Whether files with this suffix have all times moved so that none is below zero."""
+    container = CONTAINERS.get(suffix.lower())
+    return container is not None and container.shifts_times
 
 
 def companions(info: VideoInfo, container: Container) -> Companions:
@@ -191,8 +201,8 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
             data.append(index)
         else:
             warnings.append(f"{stream.type} stream {index} ({name}) does not fit the target and is left out")
-    if container.is_stream and (lost := _lost_in_stream(source, kept, chapter_count)):
-        warnings.append(f"a transport stream has no place for {', '.join(lost)}: left out")
+    if lost := _without_place(source, kept, chapter_count, container.holds):
+        warnings.append(f"the target has no place for {', '.join(lost)}: left out")
     video = source.streams[video_index]
     kinds = [source.streams[index].type for index in kept] + ["attachment"] * len(covers)
     return Companions(
@@ -211,17 +221,19 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
     )
 
 
-def _lost_in_stream(source: Any, kept: Iterable[int], chapter_count: int) -> list[str]:
-    """What a transport stream has no place for, of what a source has."""
+def _without_place(source: Any, kept: Iterable[int], chapter_count: int, holds: frozenset[str]) -> list[str]:
+    """What a container that holds so much besides streams has no place for, of what a source has."""
     streams = [source.streams[index] for index in kept]
     tags = [key for key in source.metadata if key.lower() not in (*BRAND_TAGS, "encoder", "duration")]
     found = {
         "chapters": chapter_count > 0,
-        f"tags ({', '.join(tags)})": bool(tags),
+        "tags": bool(tags),
+        "languages of tracks": any(stream.metadata.get("language", "und") != "und" for stream in streams),
         "titles of tracks": any("title" in stream.metadata or _title(stream) for stream in streams),
         "roles of tracks": any(stream.disposition & ~Disposition.default for stream in streams),
     }
-    return [name for name, is_there in found.items() if is_there]
+    lost = [name for name, is_there in found.items() if is_there and name not in holds]
+    return [f"tags ({', '.join(tags)})" if name == "tags" else name for name in lost]
 
 
 def _codec_name(stream: Any) -> str:

@@ -129,7 +129,7 @@ class VideoWriter:
         try:
             self._unpack_covers()
             self._probe()
-            if self._container.is_stream:
+            if self._container.shifts_times:
                 self._check_streams()
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
             self.warnings += lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
@@ -228,7 +228,7 @@ class VideoWriter:
         self._probe_once()
 
     def _check_streams(self) -> None:
-        """See whether the moment of grey comes back as what it was: a transport stream takes everything, as unknown data."""
+        """See whether the moment of grey comes back as what it was: some containers take everything, as unknown data."""
         with av.open(str(self._temporary), metadata_errors="replace") as container:
             kinds = [stream.type for stream in container.streams]
         meant = {"video": 1, **self._companions.counts}
@@ -359,7 +359,7 @@ class VideoWriter:
             raise OutputError(f"{self._target}: {error.strerror or error}") from error
 
     def _verify(self, path: Path) -> None:
-        kinds = check_frames(path, self._written, self._source.time_base, self._container.is_stream)
+        kinds = check_frames(path, self._written, self._source.time_base, self._container.shifts_times)
         # A cover comes back as a picture of its own.
         kinds += ["attachment"] * len(self._companions.covers)
         is_cut = self._start_seconds is not None or self._end_seconds is not None
