@@ -333,7 +333,11 @@ def _frame_work() -> Iterator[None]:
 def _ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
     """The same items, each prepared in a thread while the one before it is being used."""
     with closing(items), ThreadPoolExecutor(1) as preparer:
-        pending: Future[Item | None] = preparer.submit(next, items, None)
+        try:
+            pending: Future[Item | None] = preparer.submit(next, items, None)
+        except RuntimeError as error:
+            # No memory for the stack of a thread.
+            raise _NoRoom from error
         while (item := pending.result()) is not None:
             pending = preparer.submit(next, items, None)
             yield item
