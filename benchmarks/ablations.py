@@ -13,7 +13,7 @@ import argparse
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 from unittest import mock
@@ -73,16 +73,13 @@ def without_feedback() -> AbstractContextManager[object]:
     return mock.patch.object(Rmfd, "clear", clear)
 
 
-@contextmanager
-def without_inversion() -> Iterator[None]:
+def without_inversion() -> AbstractContextManager[object]:
     """Networks that add a residual to H instead of inverting the veil."""
 
     def keep(hazy: Tensor, transmission: Tensor, airlight: Tensor, flow: Tensor | float = 0.0) -> Tensor:
         return hazy
 
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(physics, "remove_veil", keep))
-        yield
+    return mock.patch.object(physics, "remove_veil", keep)
 
 
 class Second(NamedTuple):
@@ -97,7 +94,7 @@ class Second(NamedTuple):
 @contextmanager
 def seeing_two_ahead() -> Iterator[None]:
     """Networks that compare the frame with the next two instead of with both neighbours; the past is in their state."""
-    register, coming = Rmfd.register, deque[Second]()
+    register, run_alone, coming = Rmfd.register, run, deque[Second]()
 
     def registered_with_second(model: Rmfd, window: Window) -> Registered:
         second = coming.popleft()
@@ -118,12 +115,12 @@ def seeing_two_ahead() -> Iterator[None]:
     def run_with_second(model: Rmfd, windows: list[Window], part: Without) -> Tensor:
         images, flows = [window.current for window in windows], [window.to_following for window in windows]
         coming.extend(second_of(images, flows, t) for t in range(len(images)))
-        return run(model, windows, part)
+        return run_alone(model, windows, part)
 
     with (
         mock.patch.object(Rmfd, "register", registered_with_second),
         mock.patch("rmfd_cli.training.unroll.run_clip", stepped),
-        mock.patch(f"{__name__}.run_part", run_with_second),
+        mock.patch(f"{__name__}.run", run_with_second),
         mock.patch("rmfd_cli.training.validation.run_clip", stepped),
     ):
         yield
@@ -148,7 +145,6 @@ VARIANTS: dict[str, Change] = {
 }
 
 
-run_part = run
 SMALL = SIZES["small"]
 FROM_NOTHING: dict[str, tuple[ModelConfig, Change]] = {
     "as it is": (SMALL, nullcontext),
@@ -210,7 +206,7 @@ def score(model: Rmfd, clips: list[np.ndarray]) -> np.ndarray:
         truth = torch.from_numpy(clean).permute(0, 3, 1, 2)
         for column, style in enumerate(other_rain.STYLES.values()):
             rainy = np.round(other_rain.add_rain(clean, style, seed) * 255).astype(np.uint8)
-            totals[column] += float(psnr(run_part(model, windows_of(rainy), NOTHING), truth).mean()) / len(clips)
+            totals[column] += float(psnr(run(model, windows_of(rainy), NOTHING), truth).mean()) / len(clips)
     return totals
 
 

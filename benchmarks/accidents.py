@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.tables import put_between
 from tests import media
 
 BEGIN, END = "<!-- table: python -m benchmarks.accidents --write docs/accidents.md -->", "<!-- end of the table -->"
@@ -347,9 +348,7 @@ def main() -> int:
             lines.append(row(accident, results))
             print(lines[-1], flush=True)
     if options.write:
-        text = options.write.read_text("utf-8")
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        options.write.write_text("\n".join([before + BEGIN, "", *lines, "", END]) + after, "utf-8")
+        put_between(options.write, BEGIN, END, lines)
     return 1 if faults else 0
 
 

@@ -23,6 +23,7 @@ import cv2
 from av.stream import Disposition
 
 from benchmarks import ways
+from benchmarks.tables import put_between
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.traits import read_traits
 from tests import media
@@ -396,9 +397,7 @@ def main() -> int:
         lines.append(describe(source, row))
         print(lines[-1], flush=True)
     if options.write:
-        text = options.write.read_text("utf-8")
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        options.write.write_text("\n".join([before + BEGIN, "", *lines, "", END]) + after, "utf-8")
+        put_between(options.write, BEGIN, END, lines)
     return 1 if silent else 0
 
 

@@ -38,11 +38,6 @@ class Speed:
         """How many times as long as the transcode it took."""
         return self.derain_seconds / self.transcode_seconds
 
-    @property
-    def bound(self) -> str:
-        """The stage that the others wait for."""
-        return max(self.spent, key=self.spent.__getitem__)
-
 
 def make_clip(path: Path, size_px: tuple[int, int], frames: int, binary: str) -> None:
     """A moving picture with detail and noise, encoded as H.264.

@@ -16,6 +16,11 @@ Spent: TypeAlias = dict[str, float]
 """Seconds of work by stage, waiting for other stages left out; each stage is the work of one thread."""
 
 
+def longest(spent: Spent) -> str:
+    """The stage that the others wait for."""
+    return max(spent, key=spent.__getitem__)
+
+
 @contextmanager
 def spending(spent: Spent | None, stage: str) -> Iterator[None]:
     """Count the time of a `with` block as that of a stage; None counts nothing."""

@@ -12,7 +12,7 @@ from rmfd_cli.cli.loading import lazy_restorer
 from rmfd_cli.cli.outcome import errors_as_lines, spent_lines
 from rmfd_cli.cli.values import parse_picture_size, parse_size
 from rmfd_cli.errors import UsageError
-from rmfd_cli.stages import Spent
+from rmfd_cli.stages import Spent, longest
 
 EPILOG = """\b
 Examples:
@@ -72,7 +72,12 @@ def bench(
             speed = measure(clip, restore, spent, binary)
         transcode_fps, derain_fps = (speed.frames / seconds for seconds in (speed.transcode_seconds, speed.derain_seconds))
         if as_json:
-            rates = {"transcode_fps": transcode_fps, "derain_fps": derain_fps, "ratio": speed.ratio, "bound": speed.bound}
+            rates = {
+                "transcode_fps": transcode_fps,
+                "derain_fps": derain_fps,
+                "ratio": speed.ratio,
+                "bound": longest(speed.spent),
+            }
             typer.echo(json.dumps({**asdict(speed), **rates}, indent=1))
             return
         typer.echo(f"{speed.width_px}x{speed.height_px}, {speed.frames} frames")

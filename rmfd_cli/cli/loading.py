@@ -25,11 +25,9 @@ def lazy_restorer(
     @cache
     def load() -> Any:
         # Torch takes seconds to import: a missing file should not have to wait for it.
-        from rmfd_cli.model.process import keep_freed_memory, share_cores
         from rmfd_cli.model.streaming import restorer
 
-        keep_freed_memory()
-        share_cores()
+        _settle_process()
         return restorer(model, device, memory_bytes, warn, spent)
 
     return lambda pictures: load()(pictures)
@@ -47,10 +45,8 @@ def lazy_restorer_from(
     @cache
     def load() -> Any:
         from rmfd_cli.model.memory import restorer_from
-        from rmfd_cli.model.process import keep_freed_memory, share_cores
 
-        keep_freed_memory()
-        share_cores()
+        _settle_process()
         return restorer_from(model, device, memory_bytes, warn, spent)
 
     @cache
@@ -60,3 +56,10 @@ def lazy_restorer_from(
         return identity(model, device, memory_bytes)
 
     return lambda pictures, memory: load()(pictures, memory), identify
+
+
+def _settle_process() -> None:
+    from rmfd_cli.model.process import keep_freed_memory, share_cores
+
+    keep_freed_memory()
+    share_cores()

@@ -10,7 +10,7 @@ import typer
 
 from rmfd_cli.batch.run import Outcome, error_line
 from rmfd_cli.errors import RmfdError
-from rmfd_cli.stages import Spent
+from rmfd_cli.stages import Spent, longest
 
 EXIT_CODES = """\b
 Exit codes:
@@ -99,8 +99,7 @@ def spent_lines(spent: Spent, frames: int, wall_seconds: float) -> list[str]:
         wall_seconds: How long it took in all.
     """
     rows = [f"{stage}\t{1e3 * seconds / frames:.1f}\t{seconds / wall_seconds:.0%}" for stage, seconds in spent.items()]
-    slowest = max(spent, key=spent.__getitem__)
-    return ["stage\tms per frame\tbusy", *rows, f"all\t{1e3 * wall_seconds / frames:.1f}\t{slowest} bounds it"]
+    return ["stage\tms per frame\tbusy", *rows, f"all\t{1e3 * wall_seconds / frames:.1f}\t{longest(spent)} bounds it"]
 
 
 def _achieved(outcome: Outcome) -> str:

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from rmfd_cli.errors import WeightsError
-from rmfd_cli.model.checkpoint import load_model, sha256
+from rmfd_cli.model.checkpoint import sha256
 from rmfd_cli.model.network import State
-from rmfd_cli.model.room import Wish
-from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, precision_for, restore_from
+from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, load_as_wished, precision_for, restore_from
 from rmfd_cli.stages import Spent
 from rmfd_cli.types import RestoreFrom, Rgb
 
@@ -37,9 +36,7 @@ def restorer_from(
         WeightsError: there is no such model or it is damaged.
         MachineError: there is no such device.
     """
-    where = choose_device(device)
-    network = load_model(find_weights(model)).to(where, precision_for(where))
-    wish = Wish(memory_bytes, any_device=device == "auto")
+    network, where, wish = load_as_wished(model, device, memory_bytes)
 
     def restore(frames: Iterable[Rgb], memory: bytes | None) -> Iterator[tuple[NDArray[np.float32], Callable[[], bytes]]]:
         before = None if memory is None else from_bytes(memory, where)

@@ -80,10 +80,15 @@ def restorer(
         WeightsError: there is no such model or it is damaged.
         MachineError: there is no such device.
     """
+    network, where, wish = load_as_wished(model, device, memory_bytes)
+    return lambda frames: restore(frames, network, where, wish, warn, spent)
+
+
+def load_as_wished(model: str, device: str, memory_bytes: int | None) -> tuple[Rmfd, torch.device, Wish]:
+    """A model on its device and in that one's precision, and what is left to us when memory runs out; as of `restorer`."""
     where = choose_device(device)
     network = load_model(find_weights(model)).to(where, precision_for(where))
-    wish = Wish(memory_bytes, any_device=device == "auto")
-    return lambda frames: restore(frames, network, where, wish, warn, spent)
+    return network, where, Wish(memory_bytes, any_device=device == "auto")
 
 
 def find_weights(model: str) -> Path:
