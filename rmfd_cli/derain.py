@@ -10,15 +10,11 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeAlias, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rmfd_cli import __version__
 from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.options import DerainOptions
 from rmfd_cli.stages import Channel, Spent, Stage, Stopped, spending, spending_on_each
-from rmfd_cli.types import Frame, Restore, RestoreFrom, Rgb, VideoInfo
-from rmfd_cli.video.colour import rotate_upright
+from rmfd_cli.types import Frame, Restore, RestoreFrom, VideoInfo, Ycc
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
 from rmfd_cli.video.ffmpeg import find_ffmpeg, version
 from rmfd_cli.video.location import is_url, shown_name
@@ -29,6 +25,7 @@ from rmfd_cli.video.segments import SEGMENT_FRAMES, SegmentWriter
 from rmfd_cli.video.trial import choose_encoder
 from rmfd_cli.video.work import Work, file_identity
 from rmfd_cli.video.writer import VideoWriter
+from rmfd_cli.video.ycc import seen
 
 QUEUED_FRAMES = 4
 """Between two stages: enough to ride out a slow frame."""
@@ -110,8 +107,8 @@ def derain(
             expected = frames_in_range(info, options)
             compose = _composer(video, target, options)
 
-            def write(frame: Frame, residual: NDArray[np.float32]) -> None:
-                writer.write(compose(frame, residual), frame.pts)
+            def write(frame: Frame, change: Ycc) -> None:
+                writer.write(compose(frame, change), frame.pts)
 
             with closing(_run_stages(video, info, restore, write, spent)) as counts:
                 for frames in counts:
@@ -171,9 +168,9 @@ def derain_in_segments(
             expected = frames_in_range(info, options)
             compose, memory = _composer(video, target, options), work.memory()
 
-            def write(frame: Frame, restored: tuple[NDArray[np.float32], Callable[[], bytes]]) -> None:
-                residual, remember = restored
-                segments.write(compose(frame, residual), frame.pts, remember)
+            def write(frame: Frame, restored: tuple[Ycc, Callable[[], bytes]]) -> None:
+                change, remember = restored
+                segments.write(compose(frame, change), frame.pts, remember)
 
             missing = islice(video, before, None)
             with closing(_run_stages(missing, info, lambda pictures: restore(pictures, memory), write, spent)) as counts:
@@ -317,7 +314,7 @@ def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[Derai
 def _run_stages(
     frames: Iterable[Frame],
     info: VideoInfo,
-    restore: Callable[[Iterator[Rgb]], Iterator[Item]],
+    restore: Callable[[Iterator[Ycc]], Iterator[Item]],
     write: Callable[[Frame, Item], None],
     spent: Spent | None,
 ) -> Generator[int, None, None]:
@@ -335,10 +332,10 @@ def _run_stages(
     stages = [Stage(lambda: decoded.put_all(spending_on_each(spent, "decode", frames)), stop), Stage(write_all, stop)]
     waiting: deque[Frame] = deque()
 
-    def pictures() -> Iterator[Rgb]:
+    def pictures() -> Iterator[Ycc]:
         for frame in decoded:
             waiting.append(frame)
-            yield rotate_upright(frame.rgb, info.rotation_degrees)
+            yield seen(frame, info)
 
     count = 0
     try:

@@ -9,7 +9,8 @@ channels last `[H, W, 3]`, torch images channels first `[..., 3, H, W]`. Time is
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,21 @@ Planes: TypeAlias = tuple[NDArray[Any], ...]
 Rgb: TypeAlias = NDArray[Any]
 """`[H, W, 3]`, uint8 or uint16 (full 16-bit scale) as decoded, float32 in [0, 1] as restored."""
 
-Restore: TypeAlias = Callable[[Iterable[Rgb]], Iterator[NDArray[np.float32]]]
-"""A model as a function: upright RGB frames in; for each, in order, the residual float32 `[H, W, 3]` out, restored minus
-input in units where white is 1. It may take a few frames more than it has yielded."""
 
-RestoreFrom: TypeAlias = Callable[[Iterable[Rgb], bytes | None], Iterator[tuple[NDArray[np.float32], Callable[[], bytes]]]]
+class Ycc(NamedTuple):
+    """What the network sees of a frame, and what it changes: luma, and colour differences at half its resolution."""
+
+    luma: NDArray[np.float32]
+    """`[H, W]`: Y, 0 for black and 1 for white."""
+    chroma: NDArray[np.float32]
+    """`[2, ⌈H/2⌉, ⌈W/2⌉]`: Cb and Cr from -0.5 to 0.5."""
+
+
+Restore: TypeAlias = Callable[[Iterable[Ycc]], Iterator[Ycc]]
+"""A model as a function: upright frames in; for each, in order, its change out, restored minus input. It may take a few frames
+more than it has yielded."""
+
+RestoreFrom: TypeAlias = Callable[[Iterable[Ycc], bytes | None], Iterator[tuple[Ycc, Callable[[], bytes]]]]
 """A `Restore` that can go on from the middle of a video: with each residual comes a function that gives the memory after that
 frame, in a form that can be stored; it is the second argument for the frames that follow, and None for the first ones."""
 
@@ -91,12 +102,17 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded frame: its planes untouched, and the RGB that the network sees."""
+    """One decoded frame, its planes untouched."""
 
     planes: Planes
-    rgb: Rgb
-    """`[H, W, 3]` uint8 (8-bit sources) or uint16 (more), of the same stored orientation as the planes."""
+    to_rgb: Callable[[], Rgb]
+    """Makes `rgb`."""
     pts: int
     """Presentation time in ticks of the video's time base."""
     duration: int
     """In ticks; 0 where the container does not say."""
+
+    @cached_property
+    def rgb(self) -> Rgb:
+        """`[H, W, 3]` uint8 (8-bit sources) or uint16 (more), stored the way the planes are; made when first asked for."""
+        return self.to_rgb()

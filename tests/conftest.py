@@ -1,12 +1,12 @@
 """Fixtures that every test may ask for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
+
+from tests.stand_ins import unchanged
 
 Clip = Callable[..., Path]
 
@@ -31,9 +31,6 @@ def rmfd(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`rmfd("derain", source, "-o", target)`: the command line in this process, with a model that changes nothing."""
     from rmfd_cli import cli
     from rmfd_cli.cli import derain
-
-    def unchanged(pictures: Iterable[Any]) -> Iterator[Any]:
-        return (np.zeros(picture.shape, np.float32) for picture in pictures)
 
     monkeypatch.setattr(derain, "lazy_restorer", lambda *asked: unchanged)
     return lambda *arguments: CliRunner().invoke(cli.app, [str(argument) for argument in arguments])

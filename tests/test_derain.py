@@ -11,18 +11,13 @@ from rmfd_cli.errors import InputError, OutputError, UsageError
 from rmfd_cli.options import DerainOptions, Encoding
 from rmfd_cli.video.reader import VideoReader
 from tests import media
+from tests.stand_ins import change, unchanged
 
 FFV1 = Encoding(codec="ffv1")
 
 
-def identity(pictures):
-    for picture in pictures:
-        yield np.zeros(picture.shape, np.float32)
-
-
-def brighter(pictures):
-    for picture in pictures:
-        yield np.full(picture.shape, 0.1, np.float32)
+def brighter(images):
+    return (change(image, 0.1) for image in images)
 
 
 def looking_ahead(pictures):
@@ -31,9 +26,8 @@ def looking_ahead(pictures):
     for picture in pictures:
         held.append(picture)
         if len(held) > 2:
-            yield np.zeros(held.pop(0).shape, np.float32)
-    for picture in held:
-        yield np.zeros(picture.shape, np.float32)
+            yield change(held.pop(0))
+    yield from unchanged(held)
 
 
 def frames_of(path: Path) -> list:
@@ -45,7 +39,7 @@ def threads() -> int:
     return threading.active_count()
 
 
-@pytest.mark.parametrize("restore", [identity, looking_ahead])
+@pytest.mark.parametrize("restore", [unchanged, looking_ahead])
 @pytest.mark.parametrize(("kind", "suffix"), [(media.vfr, ".mp4"), (media.pixel_format, ".mkv")])
 def test_frame_i_out_is_frame_i_in(clip, tmp_path, restore, kind, suffix):
     source = clip(kind, suffix, **({"pix_fmt": "yuv420p"} if kind is media.pixel_format else {}))
@@ -60,21 +54,21 @@ def test_frame_i_out_is_frame_i_in(clip, tmp_path, restore, kind, suffix):
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
 def test_no_change_and_strength_zero_give_back_the_very_planes(clip, tmp_path, pix_fmt):
     source = clip(media.pixel_format, ".mkv", pix_fmt=pix_fmt)
-    for restore, strength in ((identity, 1.0), (brighter, 0.0)):
+    for restore, strength in ((unchanged, 1.0), (brighter, 0.0)):
         target = tmp_path / f"{strength}.mkv"
         derain(source, target, restore, DerainOptions(strength=strength, encoding=FFV1))
         for before, after in zip(frames_of(source), frames_of(target), strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(before.planes, after.planes, strict=True))
 
 
-def test_the_residual_is_applied_in_proportion_to_strength(clip, tmp_path):
+def test_the_change_is_applied_in_proportion_to_strength(clip, tmp_path):
     source = clip(media.pixel_format, ".mkv", pix_fmt="yuv420p")
     before = frames_of(source)[0].planes[0].astype(float)
-    for strength, change in ((1.0, 0.1 * 219), (0.5, 0.05 * 219)):
+    for strength, codes in ((1.0, 0.1 * 219), (0.5, 0.05 * 219)):
         target = tmp_path / f"{strength}.mkv"
         derain(source, target, brighter, DerainOptions(strength=strength, encoding=FFV1))
         after = frames_of(target)[0].planes[0]
-        assert abs((after - before)[before < 200].mean() - change) < 0.6
+        assert abs((after - before)[before < 200].mean() - codes) < 0.6
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
@@ -84,14 +78,14 @@ def test_the_model_sees_upright_pictures_and_its_change_lands_where_it_looked(cl
 
     def top_left_brighter(pictures):
         for picture in pictures:
-            shapes.add(picture.shape)
-            residual = np.zeros(picture.shape, np.float32)
-            residual[:40, :40] = 0.2
-            yield residual
+            shapes.add(picture.luma.shape)
+            brighter = change(picture)
+            brighter.luma[:40, :40] = 0.2
+            yield brighter
 
     derain(source, target, top_left_brighter, DerainOptions(encoding=FFV1))
     turned = degrees in (90, 270)
-    assert shapes == {(media.WIDTH, media.HEIGHT, 3) if turned else (media.HEIGHT, media.WIDTH, 3)}
+    assert shapes == {(media.WIDTH, media.HEIGHT) if turned else (media.HEIGHT, media.WIDTH)}
     before, after = frames_of(source)[0].planes[0], frames_of(target)[0].planes[0]
     changed = np.rot90(after.astype(int) - before, degrees // 90)
     assert changed[:38, :38].mean() > 20
@@ -133,7 +127,7 @@ def test_compare_is_laid_out_for_the_upright_picture(clip, tmp_path, degrees):
 
 
 def test_a_cut_is_exact_and_starts_at_zero(clip, tmp_path):
-    report = derain(clip(media.cfr), tmp_path / "o.mp4", identity, DerainOptions(start_seconds=0.2, end_seconds=0.6))
+    report = derain(clip(media.cfr), tmp_path / "o.mp4", unchanged, DerainOptions(start_seconds=0.2, end_seconds=0.6))
     frames = frames_of(tmp_path / "o.mp4")
     assert report.frames == 10
     assert [media.frame_number(frame.planes[0]) for frame in frames] == list(range(5, 15))
@@ -160,7 +154,7 @@ def test_a_source_that_is_no_video_is_refused(tmp_path, kind):
         source.write_text("no video at all" if kind == "text" else "")
     (tmp_path / "target").mkdir()
     with pytest.raises(InputError, match=str(source)):
-        derain(source, tmp_path / "target" / "out.mp4", identity)
+        derain(source, tmp_path / "target" / "out.mp4", unchanged)
     assert os.listdir(tmp_path / "target") == []
 
 
@@ -168,16 +162,16 @@ def test_a_cut_off_source_gives_nothing_unless_salvaged(clip, tmp_path):
     source = media.truncated(tmp_path / "in.mkv", clip(media.cfr, ".mkv", frames=60))
     target = tmp_path / "out.mkv"
     with pytest.raises(InputError, match="--salvage"):
-        derain(source, target, identity)
+        derain(source, target, unchanged)
     assert os.listdir(tmp_path) == ["in.mkv"]
-    report = derain(source, target, identity, DerainOptions(salvage=True))
+    report = derain(source, target, unchanged, DerainOptions(salvage=True))
     assert any(str(source) in warning for warning in report.warnings)
     assert 10 < report.frames == len(frames_of(target)) < 60
 
 
 def test_a_cut_behind_the_end_is_an_error(clip, tmp_path):
     with pytest.raises(InputError, match="shorter"):
-        derain(clip(media.cfr), tmp_path / "out.mp4", identity, DerainOptions(start_seconds=50))
+        derain(clip(media.cfr), tmp_path / "out.mp4", unchanged, DerainOptions(start_seconds=50))
     assert os.listdir(tmp_path) == []
 
 
@@ -192,7 +186,7 @@ def failing(error: BaseException, after: int):
         for number, picture in enumerate(pictures):
             if number == after:
                 raise error
-            yield np.zeros(picture.shape, np.float32)
+            yield change(picture)
 
     return restore
 
@@ -215,7 +209,7 @@ def test_an_interrupt_in_the_progress_display_stops_everything(clip, tmp_path):
 
     before = threads()
     with pytest.raises(KeyboardInterrupt):
-        derain(clip(media.cfr, frames=100), tmp_path / "out.mp4", identity, on_progress=interrupt)
+        derain(clip(media.cfr, frames=100), tmp_path / "out.mp4", unchanged, on_progress=interrupt)
     assert os.listdir(tmp_path) == []
     assert threads() == before
 
@@ -225,7 +219,7 @@ def test_a_model_that_keeps_frames_back_is_a_fault(clip, tmp_path, kept):
     def lazy(pictures):
         for number, picture in enumerate(pictures):
             if number < kept:
-                yield np.zeros(picture.shape, np.float32)
+                yield change(picture)
 
     with pytest.raises(RuntimeError, match="kept back"):
         derain(clip(media.cfr), tmp_path / "out.mp4", lazy)
@@ -239,14 +233,14 @@ def test_a_writer_that_fails_stops_everything(clip, tmp_path, monkeypatch):
     monkeypatch.setattr("rmfd_cli.video.writer.VideoWriter.write", fail)
     before = threads()
     with pytest.raises(OutputError, match="the disk is full"):
-        derain(clip(media.cfr, frames=100), tmp_path / "out.mp4", identity)
+        derain(clip(media.cfr, frames=100), tmp_path / "out.mp4", unchanged)
     assert os.listdir(tmp_path) == []
     assert threads() == before
 
 
 def test_a_picture_that_changes_its_size_stops_everything(clip, tmp_path):
     with pytest.raises(InputError, match="changes"):
-        derain(clip(media.changing_size, ".ts"), tmp_path / "out.mp4", identity)
+        derain(clip(media.changing_size, ".ts"), tmp_path / "out.mp4", unchanged)
     assert os.listdir(tmp_path) == []
 
 
@@ -262,7 +256,7 @@ def test_the_stages_overlap(clip, tmp_path, monkeypatch):
     def slow(pictures):
         for picture in pictures:
             time.sleep(0.02)
-            yield np.zeros(picture.shape, np.float32)
+            yield change(picture)
 
     monkeypatch.setattr(VideoWriter, "write", slow_write)
     seen: list[Progress] = []

@@ -21,6 +21,7 @@ from rmfd_cli.video.pipe import Pipe
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.work import Work
 from tests import media
+from tests.stand_ins import change
 
 FFV1 = Encoding("ffv1")
 MODEL = {"weights": "0123"}
@@ -37,19 +38,19 @@ def fading(pictures, memory=None):
     past = None if memory is None else np.frombuffer(memory, np.float32)[0]
     held = []
 
-    def change():
+    def result():
         nonlocal past
         picture = held.pop(0)
-        now = picture.mean(dtype=np.float32) / np.iinfo(picture.dtype).max
+        now = picture.luma.mean(dtype=np.float32)
         past = now if past is None else np.float32(0.9) * past + np.float32(0.1) * now
-        return np.full(picture.shape, past - 0.4, np.float32), np.float32(past).tobytes
+        return change(picture, past - 0.4), np.float32(past).tobytes
 
     for picture in pictures:
         held.append(picture)
         if len(held) > 1:
-            yield change()
+            yield result()
     while held:
-        yield change()
+        yield result()
 
 
 def killed_after(frames: int, folder: Path):
@@ -67,7 +68,7 @@ def killed_after(frames: int, folder: Path):
 
 
 def forget(pictures):
-    return (residual for residual, _ in fading(pictures))
+    return (result for result, _ in fading(pictures))
 
 
 def go(source: Path, target: Path, options: DerainOptions, restore=fading, **arguments):

@@ -11,13 +11,13 @@ from rmfd_cli.derain import Reader, Source, Target, frames_in_range, open_source
 from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import DerainOptions
 from rmfd_cli.types import Frame, Restore, VideoInfo
-from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.compose import composed_size
 from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.pictures import PictureFolder, PictureReader
 from rmfd_cli.video.pipe import Pipe
 from rmfd_cli.video.streams import companions, container_of
 from rmfd_cli.video.trial import choose_encoder
+from rmfd_cli.video.ycc import seen
 
 TRIAL_FRAMES = 12
 """That many are restored to see how long one takes."""
@@ -107,7 +107,7 @@ def _described(info: VideoInfo, frames: int | None) -> str:
 def _frames_per_second(restore: Restore, info: VideoInfo, frames: Iterable[Frame]) -> float:
     first = islice(frames, TRIAL_FRAMES)
     began = monotonic()
-    times = [monotonic() for _ in restore(rotate_upright(frame.rgb, info.rotation_degrees) for frame in first)]
+    times = [monotonic() for _ in restore(seen(frame, info) for frame in first)]
     # The first one waits for the model to be loaded.
     if len(times) > 1:
         return (len(times) - 1) / max(times[-1] - times[0], 1e-6)

@@ -5,7 +5,7 @@ DIS (Kroeger et al., ECCV 2016) is OpenCV's; docs/decisions.md compares it with 
 
 import functools
 import threading
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -23,17 +23,11 @@ Flow: TypeAlias = NDArray[np.float32]
 _local = threading.local()
 
 
-def luma_for_flow(rgb: NDArray[Any]) -> NDArray[np.uint8]:
-    """What the flow is estimated on: `[H, W, 3]` RGB (uint8, uint16, or float32 in [0, 1]) to `[⌈H/2⌉, ⌈W/2⌉]` uint8."""
-    height, width = rgb.shape[:2]
+def luma_for_flow(luma: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """What the flow is estimated on: luma `[H, W]` in [0, 1] to `[⌈H/2⌉, ⌈W/2⌉]` uint8."""
+    height, width = luma.shape
     size = (-(-width // SHRINK), -(-height // SHRINK))
-    if rgb.dtype == np.uint8:
-        small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    else:
-        scale = 255 / 65535 if rgb.dtype == np.uint16 else 255.0
-        small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) * scale
-        small = np.clip(small + 0.5, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(cv2.convertScaleAbs(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), alpha=255), np.uint8)
 
 
 def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
@@ -59,9 +53,14 @@ def reverse_flow(flow: Flow) -> Flow:
 
     A search of its own is no better for the network (docs/decisions.md).
     """
-    rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
-    there = (columns - flow[..., 0], rows - flow[..., 1])
-    return -np.asarray(cv2.remap(flow, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    there, no_second_map = _places(*flow.shape[:2]) - flow, np.empty(0, np.float32)
+    return -np.asarray(cv2.remap(flow, there, no_second_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+@functools.lru_cache(maxsize=2)
+def _places(rows: int, columns: int) -> Flow:
+    """(x, y) of every pixel."""
+    return np.dstack(np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)))
 
 
 def enlarge_flow(flow: Flow, frame_size: tuple[int, int]) -> Flow:
@@ -101,7 +100,9 @@ def sampling_grid(
     if (top, left, rows, columns) != (0, 0, height, width):
         shift = flow.new_tensor([(width - 2 * left) / columns - 1, (height - 2 * top) / rows - 1])
         still = torch.addcmul(shift, still, flow.new_tensor([width / columns, height / rows]))
-    return torch.addcmul(still, flow, flow.new_tensor([2 / columns, 2 / rows]))
+    # A row at a time, since pairs of numbers are too short to be added fast.
+    scale = flow.new_tensor([2 / columns, 2 / rows]).repeat(flow.shape[2])
+    return torch.addcmul(still.flatten(-2), flow.flatten(-2), scale).view_as(flow)
 
 
 # As many as tiles of one frame have shapes, at two resolutions.

@@ -3,17 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.checkpoint import sha256
-from rmfd_cli.model.network import State
 from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, load_as_wished, precision_for, restore_from
+from rmfd_cli.model.values import State
 from rmfd_cli.stages import Spent
-from rmfd_cli.types import RestoreFrom, Rgb
+from rmfd_cli.types import RestoreFrom, Ycc
 
 
 def restorer_from(
@@ -38,10 +36,10 @@ def restorer_from(
     """
     network, where, wish = load_as_wished(model, device, memory_bytes)
 
-    def restore(frames: Iterable[Rgb], memory: bytes | None) -> Iterator[tuple[NDArray[np.float32], Callable[[], bytes]]]:
+    def restore(frames: Iterable[Ycc], memory: bytes | None) -> Iterator[tuple[Ycc, Callable[[], bytes]]]:
         before = None if memory is None else from_bytes(memory, where)
-        for residual, after in restore_from(before, frames, network, where, wish, warn, spent):
-            yield residual, partial(to_bytes, after)
+        for change, after in restore_from(before, frames, network, where, wish, warn, spent):
+            yield change, partial(to_bytes, after)
 
     return restore
 
@@ -62,7 +60,8 @@ def identity(model: str, device: str, memory_bytes: int | None = None) -> dict[s
 
 def to_bytes(memory: Memory) -> bytes:
     """A memory as a safetensors file."""
-    view = {name: torch.from_numpy(image) for name, image in memory.view._asdict().items()}
+    image, small = memory.view
+    view = {name: torch.from_numpy(plane) for name, plane in {**image._asdict(), "small": small}.items()}
     return save({name: tensor.cpu().contiguous() for name, tensor in (view | memory.state._asdict()).items()})
 
 
@@ -73,5 +72,5 @@ def from_bytes(content: bytes, device: torch.device) -> Memory:
         safetensors.SafetensorError, KeyError: the content is something else.
     """
     tensors = load(content)
-    view = View(tensors["image"].numpy(), tensors["luma"].numpy())
+    view = View(Ycc(tensors["luma"].numpy(), tensors["chroma"].numpy()), tensors["small"].numpy())
     return Memory(view, State(*(tensors[name].to(device) for name in State._fields)))

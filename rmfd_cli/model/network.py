@@ -3,13 +3,11 @@
 One step sees a window of three frames and the state that the last step left; every frame of the window is brought into
 register with the middle one before anything is compared. All convolutions run at a quarter of the resolution or less: a
 pixel-unshuffled frame loses nothing, and rain is one to three pixels wide. Rain is next to colourless, so that the network
-compares luma and only mixes colours.
+compares luma and only mixes colours, at half the resolution.
 
 Convolutions run in the precision of their weights, float32 or bfloat16; pixels, states and everything that is added to pixels
 stay in the precision of the window.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +16,16 @@ from torch.nn import functional as F
 from rmfd_cli import physics
 from rmfd_cli.model.align import sampling_grid, warp
 from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_pixels
+from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
 
 UNIT = CELL_PX
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth, that of the veil."""
 
-CANDIDATES = 2
-"""Sources that a covered pixel can be filled from: following frame, last hazy estimate. The latter holds what the previous
-frame would give (docs/decisions.md)."""
+MAPS = ("preference", "covered", "glow")
+"""What stage 1 says of each pixel: which of two sources fills it if it is covered, following frame or last hazy estimate
+(docs/decisions.md), whether it is covered, and the light of translucent rain."""
 
 FILTER_GAIN = 20.0
 """How surely a network that has learnt nothing yet takes what is brighter than both neighbours in register for covered."""
@@ -33,99 +33,6 @@ FILTER_GAIN = 20.0
 MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
-
-
-class Window(NamedTuple):
-    """Three frames in time order and the flows that bring the outer two into register with the middle one."""
-
-    previous: Tensor
-    current: Tensor
-    following: Tensor
-    """`[B, 3, H, W]` float, RGB in [0, 1]; at the edges of a scene the current frame stands in for a missing one."""
-    to_previous: Tensor
-    to_following: Tensor
-    """`[B, H, W, 2]` displacement (x, y) in pixels, from `align.enlarge_flow`."""
-    previous_corner: tuple[int, int] = (0, 0)
-    following_corner: tuple[int, int] = (0, 0)
-    """(top, left) of the outer frames in the middle one, in pixels, where all are pieces; then their sizes may differ."""
-
-
-class Registered(NamedTuple):
-    """A window whose outer frames lie in register with the middle one; sides padded to multiples of `UNIT`."""
-
-    frame: Tensor
-    """`[B, 3, H, W]`."""
-    following: Tensor
-    """`[B, 3, H, W]`: how the following frame differs from the middle one."""
-    low: Tensor
-    high: Tensor
-    """`[B, 3, H, W]`: how far a memory of the middle frame may differ from it, by what the window shows."""
-    evidence: Tensor
-    """`[B, 6, H, W]`: the middle frame, and how the luma of median, previous and following frame differs from its own."""
-    cells: Tensor
-    """From `veil.cells_of_frame`."""
-    backwards: Tensor
-    """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
-    backwards_coarse: Tensor
-    """The same at an eighth of the resolution."""
-    size: tuple[int, int]
-    """(H, W) without padding."""
-
-
-class State(NamedTuple):
-    """What a step hands to the next; a value, opaque to callers. All of it is stage 1's."""
-
-    hidden: Tensor
-    """`[B, hidden, H/8, W/8]`."""
-    hazy: Tensor
-    """`[B, 3, H, W]`: the last estimate of H."""
-    airlight: Tensor
-    """`[B, 3, 1, 1]`: running mean of A."""
-    light: Tensor
-    """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
-
-
-class Cleared(NamedTuple):
-    """What stage 1 finds around each pixel, before it judges the frame as a whole; padded."""
-
-    hazy: Tensor
-    hidden: Tensor
-    """As in `State`."""
-    deep: Tensor
-    """`[B, deep_width, H/8, W/8]`."""
-    features: Tensor
-    """`[B, width, H/4, W/4]`."""
-    cells: Tensor
-    """As in `Registered`."""
-
-
-class Recovered(NamedTuple):
-    """What stage 1 hands to stage 2; padded."""
-
-    hazy: Tensor
-    airlight: Tensor
-    """As in `Restored`."""
-    veil: Tensor
-    """`[B, 2, H/8, W/8]`: T and U."""
-    features: Tensor
-    """`[B, width, H/4, W/4]`."""
-
-
-class Restored(NamedTuple):
-    """Every estimate of one step, for the middle frame of its window; shapes `[B, C, H, W]`."""
-
-    image: Tensor
-    """B after refinement: the result, not clipped."""
-    coarse: Tensor
-    """B after the explicit inversion of stage 1."""
-    hazy: Tensor
-    """H: the frame without streaks and drops."""
-    transmission: Tensor
-    """T in [T_MIN, 1], one channel."""
-    airlight: Tensor
-    """A, `[B, 3, 1, 1]`."""
-    flow: Tensor
-    """U, one channel."""
 
 
 def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
@@ -159,27 +66,48 @@ class ConvGru(nn.Module):
         return hidden + update * (candidate.to(hidden.dtype) - hidden)
 
 
+class Squeeze(nn.Module):
+    """Space to depth and a 1×1 convolution in one, from luma and chroma to a quarter of the resolution.
+
+    Args:
+        planes: of luma, and of what is known of it.
+        width: channels of the result.
+    """
+
+    def __init__(self, planes: int, width: int) -> None:
+        super().__init__()
+        self.luma = nn.Conv2d(planes, width, 4, stride=4)
+        self.chroma = nn.Conv2d(2, width, 2, stride=2, bias=False)
+
+    def forward(self, luma: Tensor, chroma: Tensor) -> Tensor:
+        """`[B, planes, H, W]` and `[B, 2, H/2, W/2]` to `[B, width, H/4, W/4]`, in the weights' precision."""
+        dtype = self.luma.weight.dtype
+        squeezed: Tensor = self.luma(luma.to(dtype)) + self.chroma(chroma.to(dtype))
+        return squeezed
+
+
 class InverseRecovery(nn.Module):
     """Stage 1: streaks, drops and veil of the current frame, estimated under the rain model of `physics`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, deep, hidden = config.width, config.deep_width, config.hidden
-        # Space to depth and a 1×1 convolution in one, over colours and the luma of median, neighbours and memory.
-        self.squeeze = nn.Conv2d(3 + 4, deep, 4, stride=4)
+        # Over the frame and how the luma of median, neighbours and memory departs from its own.
+        self.squeeze = Squeeze(1 + 3, deep)
+        self.remember = nn.Conv2d(1, deep, 4, stride=4, bias=False)
         self.enter = _conv(deep, width)
         self.down = nn.Conv2d(width, deep, 2, stride=2)
         self.deep = nn.Sequential(*(Residual(deep, 2 if k == 1 else 1) for k in range(config.deep_blocks)))
         self.recur = ConvGru(hidden)
         self.up = nn.Conv2d(deep, width, 1)
         self.decode = Residual(width)
-        self.rain = nn.Conv2d(width, 16 * (CANDIDATES + 1 + 3), 1)
+        self.rain = nn.Conv2d(width, 16 * len(MAPS) + 4 * 2, 1)
         self.veil = VeilEstimate(deep)
         # Begin with little covered.
         nn.init.normal_(self.rain.weight, std=0.01)
-        covered = 16 * CANDIDATES
+        covered = 16 * MAPS.index("covered")
         self.rain.bias = nn.Parameter(
-            torch.zeros(16 * (CANDIDATES + 4)).index_fill_(0, torch.arange(covered, covered + 16), -2.0)
+            torch.zeros_like(self.rain.weight[:, 0, 0, 0]).index_fill_(0, torch.arange(covered, covered + 16), -2.0)
         )
         self.hidden = hidden
         if min(width, deep) >= 16:
@@ -192,25 +120,26 @@ class InverseRecovery(nn.Module):
         From the random beginning, a thousand updates taught less than this filter knows (docs/decisions.md).
         """
         pixels = torch.arange(16)
-        for layer in (self.squeeze, self.enter, self.up, self.decode.conv):
-            assert layer.bias is not None
+        for layer in (self.squeeze.luma, self.squeeze.chroma, self.remember, self.enter, self.up, self.decode.conv):
             layer.weight[pixels] = 0
-            layer.bias[pixels] = 0
-        self.squeeze.weight[pixels, 3, pixels // 4, pixels % 4] = -4
+            if layer.bias is not None:
+                layer.bias[pixels] = 0
+        self.squeeze.luma.weight[pixels, 1, pixels // 4, pixels % 4] = -4
         self.enter.weight[pixels, pixels, 1, 1] = 1
         self.rain.weight[:, pixels] = 0
-        self.rain.weight[16 * CANDIDATES + pixels, pixels] = FILTER_GAIN
+        self.rain.weight[16 * MAPS.index("covered") + pixels, pixels] = FILTER_GAIN
 
-    def gather(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
-        """The evidence of a window, from its frame and the departures of its neighbours' luma; in the weights' precision."""
-        median = torch.clamp(torch.maximum(previous, following), max=0) + torch.clamp(torch.minimum(previous, following), min=0)
-        return torch.cat([x.to(self.squeeze.weight.dtype) for x in (frame, median, previous, following)], 1)
+    def gather(self, frame: Image, previous: Tensor, following: Tensor) -> Tensor:
+        """The evidence of a window, from its frame and the departures of its neighbours' luma."""
+        low, high = torch.minimum(previous, following), torch.maximum(previous, following)
+        median = torch.clamp(high, max=0) + torch.clamp(low, min=0)
+        evidence: Tensor = self.squeeze(torch.cat([frame.luma, median, previous, following], 1), frame.chroma)
+        return evidence
 
     def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at a quarter and an eighth, and the new hidden state; `last` is how the last estimate of H departs."""
+        """Features at a quarter and an eighth, and the new hidden state; `last` is how the last luma of H departs."""
         evidence = registered.evidence
-        pixels = torch.cat([evidence, _luma(last).to(evidence.dtype)], 1)
-        skip = F.relu(self.enter(F.relu(self.squeeze(pixels))))
+        skip = F.relu(self.enter(F.relu(evidence + self.remember(last.to(evidence.dtype)))))
         deep = self.deep(F.relu(self.down(skip)))
         start = deep[:, : self.hidden]
         last_hidden = torch.zeros_like(start, dtype=last.dtype) if hidden is None else warp(hidden, registered.backwards_coarse)
@@ -219,15 +148,20 @@ class InverseRecovery(nn.Module):
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
         return self.decode(skip + up), deep, hidden
 
-    def remove_rain(self, features: Tensor, frame: Tensor, following: Tensor, last: Tensor) -> Tensor:
+    def remove_rain(self, features: Tensor, frame: Image, following: Image, last: Image) -> Image:
         """H: covered pixels are filled from the two candidates, given as departures, and translucent light is taken off."""
-        maps = _to_pixels(self.rain(features)).to(frame.dtype)
-        occlusion = torch.sigmoid(maps[:, 2:3])
+        maps = self.rain(features)
+        light = to_pixels(maps[:, 16 * len(MAPS) :], 2).to(frame.luma.dtype)
+        preference, covered, glow = to_pixels(maps[:, : 16 * len(MAPS)], 4).to(frame.luma.dtype).chunk(len(MAPS), 1)
+        covered = torch.sigmoid(covered)
         # The softmax of two.
-        share = occlusion * torch.sigmoid(maps[:, :1] - maps[:, 1:2])
+        share = covered * torch.sigmoid(preference)
+        rest = covered - share
         # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
-        hazy = torch.addcmul(frame - maps[:, 3:], share, following)
-        return torch.addcmul(hazy, occlusion - share, last)
+        luma = torch.addcmul(torch.addcmul(frame.luma - glow, share, following.luma), rest, last.luma)
+        share, rest = halve(share), halve(rest)
+        chroma = torch.addcmul(torch.addcmul(frame.chroma - light, share, following.chroma), rest, last.chroma)
+        return Image(luma, chroma)
 
     def estimate_veil(self, deep: Tensor, cells: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
         """T and U as in `Recovered`, A, and the light that they were judged by."""
@@ -246,17 +180,19 @@ class Refinement(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(3, config.width, 4, stride=4)
+        self.squeeze = Squeeze(1, config.width)
         self.join = nn.Conv2d(config.width, config.width, 1, bias=False)
         self.body = nn.Sequential(*(Residual(config.width) for _ in range(config.refine_blocks)))
-        self.out = nn.Conv2d(config.width, 48, 1)
+        self.out = nn.Conv2d(config.width, 16 + 4 * 2, 1)
         self.out.weight = nn.Parameter(torch.zeros_like(self.out.weight))
-        self.out.bias = nn.Parameter(torch.zeros(48))
+        self.out.bias = nn.Parameter(torch.zeros(16 + 4 * 2))
 
-    def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
-        """Correction `[B, 3, H, W]` to the coarse estimate, from it and the features of stage 1."""
-        x = F.relu(self.squeeze(coarse.to(self.squeeze.weight.dtype)) + self.join(features))
-        return _to_pixels(self.out(self.body(x))).to(coarse.dtype)
+    def forward(self, coarse: Image, features: Tensor) -> Image:
+        """The correction to the coarse estimate, from it and the features of stage 1."""
+        x = F.relu(self.squeeze(*coarse) + self.join(features))
+        maps = self.out(self.body(x))
+        dtype = coarse.luma.dtype
+        return Image(to_pixels(maps[:, :16], 4).to(dtype), to_pixels(maps[:, 16:], 2).to(dtype))
 
 
 class Rmfd(nn.Module):
@@ -264,11 +200,11 @@ class Rmfd(nn.Module):
 
     Example:
         >>> model = Rmfd(ModelConfig())
-        >>> frame = torch.rand(1, 3, 33, 47)
+        >>> frame = Image(torch.rand(1, 1, 33, 47), torch.zeros(1, 2, 17, 24))
         >>> still = torch.zeros(1, 33, 47, 2)
         >>> restored, state = model.step(Window(frame, frame, frame, still, still), model.initial_state())
-        >>> restored.image.shape
-        torch.Size([1, 3, 33, 47])
+        >>> restored.image.luma.shape
+        torch.Size([1, 1, 33, 47])
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -297,27 +233,38 @@ class Rmfd(nn.Module):
 
     def register(self, window: Window) -> Registered:
         """Brings the neighbours of a window into register; needs no state, so it can run ahead."""
-        height, width = window.current.shape[-2:]
-        frame, previous, following = (_pad(x, UNIT) for x in (window.current, window.previous, window.following))
+        height, width = window.current.luma.shape[-2:]
+        frame, previous, following = (x.padded(UNIT) for x in (window.current, window.previous, window.following))
+        sides = frame.luma.shape[-2:]
         to_previous, to_following = (
-            _pad(x.permute(0, 3, 1, 2), UNIT).permute(0, 2, 3, 1) for x in (window.to_previous, window.to_following)
+            pad_to(x.permute(0, 3, 1, 2), *sides).permute(0, 2, 3, 1) for x in (window.to_previous, window.to_following)
         )
-        last = (window.previous_corner, (previous.shape[-2], previous.shape[-1]))
-        backwards = sampling_grid(to_previous, 1, *last)
-        onwards = sampling_grid(to_following, 1, window.following_corner, (following.shape[-2], following.shape[-1]))
-        following = warp(following, onwards) - frame
+        before = (window.previous_corner, (previous.luma.shape[-2], previous.luma.shape[-1]))
+        after = (window.following_corner, (following.luma.shape[-2], following.luma.shape[-1]))
+        backwards = sampling_grid(to_previous, 1, *before)
         # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
-        previous_luma = warp(_luma(previous), backwards) - _luma(frame)
+        previous_luma = warp(previous.luma, backwards) - frame.luma
+        following = Image(
+            warp(following.luma, sampling_grid(to_following, 1, *after)) - frame.luma,
+            warp(following.chroma, sampling_grid(to_following, 2, *after)) - frame.chroma,
+        )
         # Everything that needs no state is done here, since `recover` is the slowest part of a step.
         return Registered(
             frame,
             following,
-            torch.minimum(previous_luma, following).clamp(max=0) - MEMORY_MARGIN,
-            torch.maximum(previous_luma, following).clamp(min=0) + MEMORY_MARGIN,
-            self.recovery.gather(frame, previous_luma, _luma(following)),
+            Image(
+                torch.minimum(previous_luma, following.luma).clamp(max=0) - MEMORY_MARGIN,
+                following.chroma.clamp(max=0) - MEMORY_MARGIN,
+            ),
+            Image(
+                torch.maximum(previous_luma, following.luma).clamp(min=0) + MEMORY_MARGIN,
+                following.chroma.clamp(min=0) + MEMORY_MARGIN,
+            ),
+            self.recovery.gather(frame, previous_luma, following.luma),
             cells_of_frame(frame),
             backwards,
-            sampling_grid(to_previous, UNIT, *last),
+            sampling_grid(to_previous, 2, *before),
+            sampling_grid(to_previous, UNIT, *before),
             (height, width),
         )
 
@@ -332,21 +279,24 @@ class Rmfd(nn.Module):
             registered: a frame, or a piece of one.
             state: whose maps lie where the previous frame of the window lay.
         """
-        frame = registered.frame
+        frame, low, high = registered.frame, registered.low, registered.high
         if state is None:
-            last, last_hidden = torch.zeros_like(frame), None
+            last, last_hidden = Image(torch.zeros_like(frame.luma), torch.zeros_like(frame.chroma)), None
         else:
-            last = torch.clamp(warp(state.hazy, registered.backwards) - frame, registered.low, registered.high)
+            last = Image(
+                torch.clamp(warp(state.hazy_luma, registered.backwards) - frame.luma, low.luma, high.luma),
+                torch.clamp(warp(state.hazy_chroma, registered.backwards_half) - frame.chroma, low.chroma, high.chroma),
+            )
             last_hidden = state.hidden
-        features, deep, hidden = self.recovery.features(registered, last, last_hidden)
+        features, deep, hidden = self.recovery.features(registered, last.luma, last_hidden)
         hazy = self.recovery.remove_rain(features, frame, registered.following, last)
-        return Cleared(hazy, hidden, deep, features, registered.cells)
+        return Cleared(*hazy, hidden, deep, features, registered.cells)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
         """Estimates the veil, for which it takes the whole frame."""
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
-        recovered = Recovered(cleared.hazy, airlight, veil, cleared.features)
-        return recovered, State(cleared.hidden, cleared.hazy, airlight, light)
+        hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
+        return Recovered(hazy, airlight, veil, cleared.features), State(cleared.hidden, *hazy, airlight, light)
 
     def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:
         """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate.
@@ -355,41 +305,29 @@ class Rmfd(nn.Module):
             recovered: of a frame, or of a piece of one.
             size: (H, W) without padding.
         """
-        hazy, (height, width) = recovered.hazy, size
-        veil = F.interpolate(recovered.veil, size=hazy.shape[-2:], mode="bilinear", align_corners=False)
-        transmission, flow = veil[:, :1], veil[:, 1:]
-        coarse = physics.remove_veil(hazy, transmission, recovered.airlight, flow)
-        image = coarse + self.refinement(coarse, recovered.features)
-
-        def crop(x: Tensor) -> Tensor:
-            return x[..., :height, :width]
-
-        return Restored(
-            crop(image),
-            crop(coarse),
-            crop(hazy),
-            crop(transmission),
-            recovered.airlight,
-            crop(flow),
-        )
+        coarse = without_veil(recovered.hazy, recovered.veil, recovered.airlight)
+        correction = self.refinement(coarse, recovered.features)
+        image = Image(coarse.luma + correction.luma, coarse.chroma + correction.chroma)
+        cells = recovered.veil[..., : -(-size[0] // UNIT), : -(-size[1] // UNIT)]
+        return Restored(image.cropped(*size), coarse.cropped(*size), recovered.hazy.cropped(*size), recovered.airlight, cells)
 
 
-def _pad(x: Tensor, unit: int) -> Tensor:
-    """Repeats the right and bottom edge until both sides are multiples of `unit`."""
-    height, width = x.shape[-2:]
-    if height % unit == 0 and width % unit == 0:
-        return x
-    return F.pad(x, (0, -width % unit, 0, -height % unit), mode="replicate")
+def without_veil(hazy: Image, veil: Tensor, airlight: Tensor) -> Image:
+    """`physics.remove_veil` of a picture whose veil is known by cells.
 
+    It is a factor and an offset to each value; these are what is interpolated between cells.
 
-def _to_pixels(x: Tensor) -> Tensor:
-    """What `F.pixel_shuffle(x, 4)` does, in half its time on a CPU."""
-    batch, channels, height, width = x.shape
-    blocks = x.reshape(batch, channels // 16, 4, 4, height, width).permute(0, 1, 4, 2, 5, 3)
-    return blocks.reshape(batch, channels // 16, 4 * height, 4 * width)
-
-
-def _luma(rgb: Tensor) -> Tensor:
-    """`[B, 3, H, W]` to `[B, 1, H, W]`, BT.601 weights."""
-    red, green, blue = (rgb[:, k : k + 1] for k in range(3))
-    return torch.add(torch.add(0.299 * red, green, alpha=0.587), blue, alpha=0.114)
+    Args:
+        hazy: sides multiples of `UNIT`.
+        veil: T and U, `[B, 2, H/8, W/8]`.
+        airlight: A, `[B, 3, 1, 1]`, RGB.
+    """
+    transmission, flow = veil.chunk(2, 1)
+    luma, chroma = split(airlight)
+    nothing = torch.zeros_like(transmission)
+    factor = physics.remove_veil(nothing + 1, transmission, nothing)
+    offsets = [physics.remove_veil(nothing, transmission, *x) for x in ((luma, flow), (chroma, 0.0))]
+    full, half = (
+        enlarge(torch.cat([factor, offset], 1), x.shape[-2] // veil.shape[-2]) for x, offset in zip(hazy, offsets, strict=True)
+    )
+    return Image(torch.addcmul(full[:, 1:], hazy.luma, full[:, :1]), torch.addcmul(half[:, 1:], hazy.chroma, half[:, :1]))

@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 
+import cv2
 import torch
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8  # malloc.h
@@ -16,7 +17,9 @@ BUSY_STAGES = 2
 
 def share_cores() -> None:
     """Divides the cores among the stages: with every stage asking for all of them, they wait for each other."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // BUSY_STAGES))
+    threads = max(1, (os.cpu_count() or 1) // BUSY_STAGES)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
 
 
 def keep_freed_memory() -> bool:

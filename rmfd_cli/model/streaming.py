@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,11 +18,12 @@ from rmfd_cli.errors import MachineError
 from rmfd_cli.model import tiling
 from rmfd_cli.model.align import Flow, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.network import Cleared, Recovered, Rmfd, State
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut
+from rmfd_cli.model.values import Cleared, Recovered, State
 from rmfd_cli.stages import Spent, spending
-from rmfd_cli.types import Restore, Rgb
+from rmfd_cli.types import Restore, Ycc
 from rmfd_cli.windows import Window as SceneWindow
 from rmfd_cli.windows import sliding
 
@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 class View(NamedTuple):
     """What is computed once per frame, however many windows it appears in."""
 
-    image: Rgb
+    image: Ycc
     """The frame itself; a tile at a time goes to the device."""
     luma: NDArray[np.uint8]
     """What the flow is estimated on."""
@@ -131,17 +131,17 @@ def choose_device(name: str) -> torch.device:
 
 
 def restore(
-    frames: Iterable[Rgb],
+    frames: Iterable[Ycc],
     model: Rmfd,
     device: torch.device,
     wish: Wish = AUTOMATIC,
     warn: Callable[[str], None] = lambda text: None,
     spent: Spent | None = None,
-) -> Iterator[NDArray[np.float32]]:
-    """One residual per frame; pulls a few frames more than it has yielded.
+) -> Iterator[Ycc]:
+    """The change of each frame; pulls a few frames more than it has yielded.
 
     Args:
-        frames: upright RGB `[H, W, 3]`, uint8 or uint16, all of one size.
+        frames: upright, all of one size.
         model: on `device`.
         device: where the network runs.
         wish: what may be changed when there is too little memory.
@@ -149,24 +149,24 @@ def restore(
         spent: where to add the time that each stage takes.
 
     Yields:
-        `[H, W, 3]` float32: restored minus input, where the restored frame is clipped to [0, 1].
+        Restored minus input, where the restored frame is clipped to what can be shown.
 
     Raises:
         MemoryExhaustedError: there is no room for a frame of this size.
     """
-    return (residual for residual, _ in restore_from(None, frames, model, device, wish, warn, spent))
+    return (change for change, _ in restore_from(None, frames, model, device, wish, warn, spent))
 
 
 def restore_from(
     memory: Memory | None,
-    frames: Iterable[Rgb],
+    frames: Iterable[Ycc],
     model: Rmfd,
     device: torch.device,
     wish: Wish = AUTOMATIC,
     warn: Callable[[str], None] = lambda text: None,
     spent: Spent | None = None,
-) -> Iterator[tuple[NDArray[np.float32], Memory]]:
-    """`restore` from the middle of a video on, with the same result to the bit; what each frame leaves goes with its residual.
+) -> Iterator[tuple[Ycc, Memory]]:
+    """`restore` from the middle of a video on, with the same result to the bit; what each frame leaves goes with its change.
 
     State and window begin anew at every scene cut. When memory runs out, the frame at hand is done again, from the same window
     and state, with less memory.
@@ -181,7 +181,7 @@ def restore_from(
         spent: likewise.
 
     Yields:
-        The residual of each frame, and the memory to go on with after it.
+        The change of each frame, and the memory to go on with after it.
 
     Raises:
         MemoryExhaustedError: there is no room for a frame of this size.
@@ -189,10 +189,10 @@ def restore_from(
     back, ahead = model.config.look_back, model.config.look_ahead
     seen = [memory.view] if memory else []
     windows = sliding(
-        (_view(rgb, spent) for rgb in frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen
+        (_view(image, spent) for image in frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen
     )
     waiting: deque[SceneWindow] = deque()
-    """Windows that were taken and have not come back as residuals yet."""
+    """Windows that were taken and have not come back as changes yet."""
 
     broken: list[Exception] = []
 
@@ -209,7 +209,7 @@ def restore_from(
     if next(onwards, None) is None:
         return
     state = memory.state if memory else None
-    frame = tiling.frame_box(*waiting[0].items[back].image.shape[:2])
+    frame = tiling.frame_box(*waiting[0].items[back].image.luma.shape)
     last: Room | None = None
     for room in rooms(wish, device, frame.pixels):
         if broken:
@@ -225,18 +225,18 @@ def restore_from(
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
         with closing(_run(chain(tuple(waiting), onwards), network, tiles, state, spent)) as results, suppress(_NoRoom):
-            for residual, left in results:
+            for change, left in results:
                 waiting.popleft()
                 state = left.state
-                yield residual, left
+                yield change, left
             return
     raise shortage(wish, last)
 
 
 def _run(
     windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...], state: State | None, spent: Spent | None
-) -> Generator[tuple[NDArray[np.float32], Memory], None, None]:
-    """Residuals, and what is left after them.
+) -> Generator[tuple[Ycc, Memory], None, None]:
+    """Changes, and what is left after them.
 
     Three threads are at work: one fetches a frame and brings tile after tile of it into register, one runs stage 1, and the
     caller's runs stage 2. It is `Rmfd.step` in its parts.
@@ -280,7 +280,7 @@ def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, tu
     else:
         backwards = reverse_flow(estimate_flow(previous.luma, current.luma) if last_onwards is None else last_onwards)
     onwards = still if following is current else estimate_flow(current.luma, following.luma)
-    size = (current.image.shape[0], current.image.shape[1])
+    size = (current.image.luma.shape[0], current.image.luma.shape[1])
     there, back = (torch.from_numpy(enlarge_flow(flow, size))[None] for flow in (onwards, backwards))
     return onwards, (back, there)
 
@@ -307,16 +307,17 @@ def _recover(
         del recovered
 
 
-def _refine(model: Rmfd, found: Found) -> NDArray[np.float32]:
-    image = found.view.image
-    residual = np.empty(image.shape, np.float32)
+def _refine(model: Rmfd, found: Found) -> Ycc:
+    frame = found.view.image
+    change = Ycc(np.empty_like(frame.luma), np.empty_like(frame.chroma))
     for tile in found.tiles:
-        before = tiling.pixels(image, tile.box, found.recovered.hazy.device)[0]
-        restored = tiling.refine(model, tile, found.recovered).image[0, :, : before.shape[-2], : before.shape[-1]]
-        change = (restored.clamp(0, 1) - before).cpu().numpy()
-        top, left, bottom, right = tile.box
-        residual[top:bottom, left:right] = cv2.merge(list(change))
-    return residual
+        before = tiling.pixels(frame, tile.box, found.recovered.hazy.luma.device)
+        after = tiling.refine(model, tile, found.recovered).cropped(*before.luma.shape[-2:])
+        luma = after.luma.clamp(0, 1).sub_(before.luma)
+        chroma = after.chroma.clamp(-0.5, 0.5).sub_(before.chroma)
+        tile.box.cut(torch.from_numpy(change.luma)).copy_(luma[0, 0])
+        tile.box.cut(torch.from_numpy(change.chroma), 2).copy_(chroma[0])
+    return change
 
 
 @contextmanager
@@ -350,6 +351,6 @@ def _ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
             del item
 
 
-def _view(rgb: Rgb, spent: Spent | None) -> View:
+def _view(image: Ycc, spent: Spent | None) -> View:
     with spending(spent, "align"):
-        return View(rgb, luma_for_flow(rgb))
+        return View(image, luma_for_flow(image.luma))

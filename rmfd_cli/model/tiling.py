@@ -9,14 +9,14 @@ import functools
 from itertools import pairwise
 from typing import NamedTuple
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.network import UNIT, Cleared, Recovered, Registered, Restored, Rmfd, State, Window
-from rmfd_cli.types import Rgb
+from rmfd_cli.model.image import Image
+from rmfd_cli.model.network import UNIT, Rmfd
+from rmfd_cli.model.values import Cleared, Recovered, Registered, State, Window
+from rmfd_cli.types import Ycc
 
 LEAST_PX = 64
 """Side of the smallest tile, which is mostly overlap."""
@@ -122,13 +122,13 @@ def _seen_pixels(frame: Box, rows: int, columns: int, margin: int) -> tuple[int,
     return max(heights) * max(widths), sum(heights) * sum(widths)
 
 
-def register(model: Rmfd, tile: Tile, images: tuple[Rgb, Rgb, Rgb], flows: tuple[Tensor, Tensor]) -> Piece:
+def register(model: Rmfd, tile: Tile, images: tuple[Ycc, Ycc, Ycc], flows: tuple[Tensor, Tensor]) -> Piece:
     """`Rmfd.register` for a tile, on the model's device.
 
     Args:
         model: the network.
         tile: the piece.
-        images: previous, current and following frame, `[H, W, 3]` uint8 or uint16.
+        images: previous, current and following frame.
         flows: from the current one to the others, `[1, H, W, 2]` in pixels, on any device.
     """
     device = next(model.parameters()).device
@@ -142,14 +142,10 @@ def register(model: Rmfd, tile: Tile, images: tuple[Rgb, Rgb, Rgb], flows: tuple
     return Piece(tile, before, model.register(Window(previous, current, following, to_previous, to_following, *corners)))
 
 
-def pixels(image: Rgb, box: Box, device: torch.device) -> Tensor:
-    """A piece of an image as the network takes it: `[H, W, 3]` uint8 or uint16 to `[1, 3, h, w]` float32 in [0, 1]."""
-    interleaved = np.ascontiguousarray(image[box.top : box.bottom, box.left : box.right])
-    piece = torch.from_numpy(np.stack(cv2.split(interleaved)))
-    if piece.dtype == torch.uint8:
-        # A quarter of the bytes to move.
-        return piece.to(device).to(torch.float32).mul_(1 / 255)[None]
-    return piece.to(torch.float32).mul_(1 / 65535)[None].to(device)
+def pixels(image: Ycc, box: Box, device: torch.device) -> Image:
+    """A piece of a frame on a device, of what of it is not padding."""
+    luma, chroma = torch.from_numpy(image.luma)[None, None], torch.from_numpy(image.chroma)[None]
+    return Image(box.cut(luma).to(device), box.cut(chroma, 2).to(device))
 
 
 def _cut_flow(flow: Tensor, box: Box) -> Tensor:
@@ -177,7 +173,12 @@ def _span(start: float, end: float, side: int) -> tuple[int, int]:
 def clear(model: Rmfd, piece: Piece, state: State | None) -> Cleared:
     """`Rmfd.clear` for a tile; `state` is that of the whole frame before."""
     if state is not None:
-        state = state._replace(hazy=piece.before.cut(state.hazy), hidden=piece.before.cut(state.hidden, UNIT))
+        before = piece.before
+        state = state._replace(
+            hazy_luma=before.cut(state.hazy_luma),
+            hazy_chroma=before.cut(state.hazy_chroma, 2),
+            hidden=before.cut(state.hidden, UNIT),
+        )
     return model.clear(piece.registered, state)
 
 
@@ -202,15 +203,13 @@ def put_together(whole: Cleared | None, tile: Tile, cleared: Cleared) -> Cleared
     return whole
 
 
-def refine(model: Rmfd, tile: Tile, recovered: Recovered) -> Restored:
-    """`Rmfd.refine` for a tile of what was recovered of the whole frame; padded."""
+def refine(model: Rmfd, tile: Tile, recovered: Recovered) -> Image:
+    """The image of `Rmfd.refine` for a tile of what was recovered of the whole frame; padded."""
     if tile.box == tile.frame:
-        return model.refine(recovered, tile.frame[2:])
+        return model.refine(recovered, tile.frame[2:]).image
     seen = tile.box.grown(_REFINE_MARGIN, tile.frame)
-    hazy = seen.cut(recovered.hazy)
-    restored = model.refine(
-        recovered._replace(hazy=hazy, veil=seen.cut(recovered.veil, UNIT), features=seen.cut(recovered.features, 4)),
-        (hazy.shape[-2], hazy.shape[-1]),
-    )
-    inside = tile.box.seen_from(seen)
-    return Restored(*(part if part is restored.airlight else inside.cut(part) for part in restored))
+    hazy = Image(seen.cut(recovered.hazy.luma), seen.cut(recovered.hazy.chroma, 2))
+    size = (hazy.luma.shape[-2], hazy.luma.shape[-1])
+    around = recovered._replace(hazy=hazy, veil=seen.cut(recovered.veil, UNIT), features=seen.cut(recovered.features, 4))
+    image, inside = model.refine(around, size).image, tile.box.seen_from(seen)
+    return Image(inside.cut(image.luma), inside.cut(image.chroma, 2))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli import physics
+from rmfd_cli.model.image import Image, darkest, join
 
 CELL_PX = 8
 """The veil is estimated per cell of so many pixels on a side."""
@@ -61,10 +62,12 @@ class VeilEstimate(nn.Module):
         return veil, (colour + 0.3 * torch.tanh(correction)).unsqueeze(-1)
 
 
-def cells_of_frame(frame: Tensor) -> Tensor:
-    """Darkest value and colour of every cell: `[B, 3, H, W]`, sides multiples of `CELL_PX`, to `[B, 4, H/8, W/8]`."""
-    dark = -F.max_pool2d(-frame.amin(1, keepdim=True), CELL_PX)
-    return torch.cat([dark, frame[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]], 1)
+def cells_of_frame(frame: Image) -> Tensor:
+    """Darkest value and colour of every cell, in RGB: sides multiples of `CELL_PX`, to `[B, 4, H/8, W/8]`."""
+    dark = -F.max_pool2d(-darkest(frame), CELL_PX // 2)
+    luma = frame.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]
+    chroma = frame.chroma[..., CELL_PX // 4 :: CELL_PX // 2, CELL_PX // 4 :: CELL_PX // 2]
+    return torch.cat([dark, join(luma, chroma)], 1)
 
 
 def light_of_cells(cells: Tensor) -> Tensor:

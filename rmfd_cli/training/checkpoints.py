@@ -12,7 +12,8 @@ import torch
 from rmfd_cli.errors import OutputError, TrainingError
 from rmfd_cli.model.checkpoint import export_weights, replace_whole
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.network import Rmfd, State
+from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.values import State
 from rmfd_cli.options import TrainOptions
 
 BEST = "best.pt"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rmfd_cli import physics
 from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.image import split
 from rmfd_cli.rain.camera import photograph
 from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Coder
 from rmfd_cli.rain.render import render
@@ -182,7 +183,7 @@ def _coded(rainy: Tensor, coder: Coder) -> Tensor:
 
 def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
     """Flows of every frame of `[T, 3, H, W]` to the frame before and after it; zero where there is none."""
-    lumas = [luma_for_flow(frame) for frame in rainy.permute(0, 2, 3, 1).cpu().numpy()]
+    lumas = [luma_for_flow(luma) for luma in split(rainy)[0][:, 0].cpu().numpy()]
     onwards = [estimate_flow(before, after) for before, after in itertools.pairwise(lumas)]
     still = np.zeros((*lumas[0].shape, 2), np.float32)
     size = (rainy.shape[-2], rainy.shape[-1])

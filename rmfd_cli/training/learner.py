@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from rmfd_cli.errors import UsageError
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.network import Rmfd, State
+from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.values import State
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.adversary import Adversary, deception, judge_better, make_adversary
 from rmfd_cli.training.batches import Lesson

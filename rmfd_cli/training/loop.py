@@ -11,7 +11,7 @@ import torch
 
 from rmfd_cli.errors import MemoryExhaustedError, OutputError, TrainingError, UsageError
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.network import State
+from rmfd_cli.model.values import State
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.batches import Draw, Lesson, Sources, steps
 from rmfd_cli.training.checkpoints import (

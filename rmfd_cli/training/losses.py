@@ -9,7 +9,9 @@ from torch import Tensor
 from rmfd_cli import physics
 from rmfd_cli.metrics import ssim
 from rmfd_cli.model.align import sampling_grid, warp
-from rmfd_cli.model.network import Restored
+from rmfd_cli.model.image import Image, enlarge, to_rgb
+from rmfd_cli.model.values import Restored
+from rmfd_cli.model.veil import CELL_PX
 from rmfd_cli.training.data import Batch
 
 
@@ -55,8 +57,15 @@ class ClipEstimates(NamedTuple):
 
     @staticmethod
     def of(steps: list[Restored]) -> "ClipEstimates":
-        """Stacks the steps of a clip in time order."""
-        return ClipEstimates(*(torch.stack(column, 1) for column in zip(*steps, strict=True)))
+        """Stacks the steps of a clip in time order, images as RGB, the veil at their size."""
+        return ClipEstimates(*(torch.stack(column, 1) for column in zip(*map(_as_rgb, steps), strict=True)))
+
+
+def _as_rgb(restored: Restored) -> tuple[Tensor, ...]:
+    image, coarse, hazy = (to_rgb(Image(*(x.float() for x in picture))) for picture in restored[:3])
+    veil = enlarge(restored.veil.float(), CELL_PX)
+    transmission, flow = veil[..., : image.shape[-2], : image.shape[-1]].chunk(2, 1)
+    return image, coarse, hazy, transmission, restored.airlight, flow
 
 
 def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:

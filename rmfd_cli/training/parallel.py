@@ -10,7 +10,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from rmfd_cli.errors import MachineError
-from rmfd_cli.model.network import State
+from rmfd_cli.model.values import State
 
 
 class Ranks(NamedTuple):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, sampling_grid, warp
+from rmfd_cli.model.image import split
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.data import Batch, clip_flows, stack
 
@@ -51,7 +52,7 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
         what lies outside the picture in a neighbour.
     """
     frames, _, height, width = rainy.shape
-    lumas = [luma_for_flow(frame) for frame in rainy.permute(0, 2, 3, 1).cpu().numpy()]
+    lumas = [luma_for_flow(luma) for luma in split(rainy)[0][:, 0].cpu().numpy()]
     truth, trust = rainy.clone(), torch.zeros_like(rainy[:, :1])
     for t in range(RADIUS, frames - RADIUS):
         around, inside = [rainy[t]], torch.ones_like(trust[t], dtype=torch.bool)

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from rmfd_cli.errors import MachineError
-from rmfd_cli.model.network import Restored, Rmfd, State, Window
+from rmfd_cli.model.image import from_rgb
+from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.values import Restored, State, Window
 from rmfd_cli.training.data import Batch
 from rmfd_cli.training.losses import ClipEstimates
 
@@ -28,12 +30,13 @@ def run_clip(step: Step, batch: Batch, frames: range, state: State | None) -> tu
         The estimates for these frames and the state after them.
     """
     last = batch.rainy.shape[1] - 1
+    images = {t: from_rgb(batch.rainy[:, t]) for t in range(max(frames.start - 1, 0), min(frames.stop, last) + 1)}
     steps = []
     for t in frames:
         window = Window(
-            batch.rainy[:, max(t - 1, 0)],
-            batch.rainy[:, t],
-            batch.rainy[:, min(t + 1, last)],
+            images[max(t - 1, 0)],
+            images[t],
+            images[min(t + 1, last)],
             batch.to_previous[:, t],
             batch.to_following[:, t],
         )

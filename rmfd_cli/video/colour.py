@@ -1,8 +1,6 @@
-"""Colours of decoded frames: which matrix and range are in force, planes to RGB, an RGB residual back onto planes.
+"""Colours of decoded frames: which matrix and range are in force, planes to RGB.
 
-The RGB that a network sees is made by swscale; what the network changes is never turned back into a picture. It is
-added to the source's own planes as a residual, so a pixel that is not changed keeps its code values bit for bit, and a
-wrong guess of the matrix cancels.
+The RGB is made by swscale. The network never sees it: video/ycc.py gives it the planes themselves.
 """
 
 import re
@@ -14,15 +12,13 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from rmfd_cli.types import Colour, Matrix, PlaneFormat, Planes, Rgb
+from rmfd_cli.types import Colour, Matrix, PlaneFormat, Rgb
 
 __all__ = [
-    "add_residual",
     "choose_colour",
     "is_transparent",
     "native_format",
     "nearest_planar",
-    "rotate_stored",
     "rotate_upright",
     "to_planar",
     "to_rgb",
@@ -218,80 +214,6 @@ def plane_array(frame: av.VideoFrame, index: int) -> NDArray[Any]:
     return samples[: stride * plane.height].reshape(plane.height, stride)[:, : plane.width]
 
 
-def add_residual(
-    planes: Planes, plane_format: PlaneFormat, colour: Colour, residual: NDArray[np.float32], strength: float = 1.0
-) -> Planes:
-    """Add a change of colour to the planes that the colours came from.
-
-    The residual goes linearly to (dY, dCb, dCr), chroma as the mean over the pixels that share a sample, and is added
-    to the original code values, rounded and clipped: to what the depth can store, and in limited range to the legal
-    codes, except where the original lies outside them already, which is then as far out as the result may be.
-
-    Args:
-        planes: (Y, Cb, Cr) or (Y,), uint8 or uint16 by `plane_format.bits`; left as they are.
-        plane_format: Their layout.
-        colour: Their matrix and range.
-        residual: float32 RGB `[H, W, 3]`, restored minus input in units where white is 1.
-        strength: Factor on the residual.
-
-    Returns:
-        New planes of the same shapes and dtypes, bit-identical wherever the residual is 0.
-    """
-    red_weight, blue_weight = LUMA_WEIGHTS[colour.matrix]
-    luma = np.array([red_weight, 1 - red_weight - blue_weight, blue_weight]) * strength
-    luma_span, chroma_span = code_spans(plane_format.bits, colour.full_range)
-    luma_change = cv2.transform(residual, (luma * luma_span)[None, :])
-    changed = [add_codes(planes[0], luma_change, plane_format.bits, None if colour.full_range else (16, 235))]
-    if len(planes) == 3:
-        coarse = box_average(residual, plane_format.chroma_shift)
-        for plane, axis, weight in ((planes[1], 2, blue_weight), (planes[2], 0, red_weight)):
-            row = (np.eye(3)[axis] * strength - luma) * (chroma_span / (2 * (1 - weight)))
-            change = cv2.transform(coarse, row[None, :])
-            changed.append(add_codes(plane, change, plane_format.bits, None if colour.full_range else (16, 240)))
-    return tuple(changed)
-
-
-def code_spans(bits: int, full_range: bool) -> tuple[float, float]:
-    """How many codes lie between black and white, and between the extremes of Cb and Cr."""
-    if full_range:
-        return 2.0**bits - 1, 2.0**bits - 1
-    return 219.0 * 2 ** (bits - 8), 224.0 * 2 ** (bits - 8)
-
-
-def box_average(image: NDArray[Any], shift: tuple[int, int]) -> NDArray[Any]:
-    """The mean of `image` `[H, W, 3]` over each chroma sample's pixels; at odd edges over those that exist."""
-    step_x, step_y = 1 << shift[0], 1 << shift[1]
-    if step_x == step_y == 1:
-        return image
-    height, width = image.shape[:2]
-    columns, rows = -(-width // step_x), -(-height // step_y)
-    if width % step_x == 0 and height % step_y == 0:
-        return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
-    pad_y, pad_x = rows * step_y - height, columns * step_x - width
-    padding = (0, pad_y, 0, pad_x)
-    total = cv2.resize(
-        cv2.copyMakeBorder(image, *padding, cv2.BORDER_CONSTANT, value=0), (columns, rows), interpolation=cv2.INTER_AREA
-    )
-    # Each padded cell holds the sum over the real pixels divided by the full cell: scale up by the missing share.
-    share_y, share_x = np.ones(rows, np.float32), np.ones(columns, np.float32)
-    share_y[-1], share_x[-1] = (step_y - pad_y) / step_y, (step_x - pad_x) / step_x
-    return np.asarray(total / (share_y[:, None, None] * share_x[None, :, None]))
-
-
-def add_codes(plane: NDArray[Any], change: NDArray[Any], bits: int, legal_8_bit: tuple[int, int] | None) -> NDArray[Any]:
-    """`plane + change`, rounded, within the storable codes and, if given, the legal ones or the original's own."""
-    summed = cv2.add(plane, change, dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
-    if legal_8_bit is None:
-        return np.asarray(summed if bits in (8, 16) else np.minimum(summed, plane.dtype.type(2**bits - 1)))
-    low, high = (plane.dtype.type(code << (bits - 8)) for code in legal_8_bit)
-    return np.asarray(np.minimum(np.maximum(summed, np.minimum(plane, low)), np.maximum(plane, high)))
-
-
 def rotate_upright(image: NDArray[Any], rotation_degrees: int) -> NDArray[Any]:
     """The stored image `[H, W, C]` as it is shown: turned counter-clockwise by 0, 90, 180 or 270 degrees (a view)."""
     return np.rot90(image, rotation_degrees // 90)
-
-
-def rotate_stored(image: NDArray[Any], rotation_degrees: int) -> NDArray[Any]:
-    """The inverse of `rotate_upright`: an upright image `[H, W, C]` back in its stored orientation (a view)."""
-    return np.rot90(image, -(rotation_degrees // 90))

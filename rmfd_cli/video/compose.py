@@ -10,23 +10,23 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from rmfd_cli.options import Compare
-from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
-from rmfd_cli.video.colour import add_residual, plane_array, rotate_stored, rotate_upright, to_planar
+from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo, Ycc
+from rmfd_cli.video.colour import plane_array, rotate_upright, to_planar
+from rmfd_cli.video.ycc import add_change, rgb_change, turned
 
 _LINE_SHARE = 320
 
-Compose: TypeAlias = Callable[[Frame, NDArray[np.float32]], Planes]
-"""From a frame and the upright residual of the model to what the writer takes."""
+Compose: TypeAlias = Callable[[Frame, Ycc], Planes]
+"""From a frame and the upright change of the model to what the writer takes."""
 
 
 def as_stored(info: VideoInfo, strength: float, compare: Compare | None) -> Compose:
     """For videos into videos: the change is added to the frame's own planes, in their stored orientation."""
 
-    def compose(frame: Frame, residual: NDArray[np.float32]) -> Planes:
+    def compose(frame: Frame, change: Ycc) -> Planes:
         planes = frame.planes
         if strength:
-            stored = np.ascontiguousarray(rotate_stored(residual, info.rotation_degrees))
-            planes = add_residual(planes, info.format, info.colour, stored, strength)
+            planes = add_change(planes, info.format, info.colour, turned(change, -info.rotation_degrees), strength)
         return compare_planes(frame.planes, planes, info, compare) if compare else planes
 
     return compose
@@ -37,7 +37,7 @@ def as_rgb(info: VideoInfo, strength: float, compare: Compare | None, bits: int)
 
     Args:
         info: The source.
-        strength: Factor on the residual.
+        strength: Factor on the change.
         compare: As in `compare_planes`.
         bits: Depth of the result, 8 or 16.
     """
@@ -46,10 +46,11 @@ def as_rgb(info: VideoInfo, strength: float, compare: Compare | None, bits: int)
     )
     top = (1 << bits) - 1
 
-    def compose(frame: Frame, residual: NDArray[np.float32]) -> Planes:
+    def compose(frame: Frame, change: Ycc) -> Planes:
         rgb = rotate_upright(frame.rgb, info.rotation_degrees)
         before = rgb.astype(np.float32) * np.float32(top / np.iinfo(rgb.dtype).max)
-        planes = (_rounded(before + residual * np.float32(strength * top), bits),)
+        after = before + rgb_change(change, info.colour.matrix) * np.float32(strength * top)
+        planes = (_rounded(after, bits),)
         size = replace(upright, width_px=rgb.shape[1], height_px=rgb.shape[0])
         return compare_planes((_rounded(before, bits),), planes, size, compare) if compare else planes
 
@@ -60,8 +61,8 @@ def as_video(info: VideoInfo, compose: Compose) -> Compose:
     """For pictures into videos: the RGB image that `compose` gives in the planes of `info`."""
     reformatter = VideoReformatter()
 
-    def convert(frame: Frame, residual: NDArray[np.float32]) -> Planes:
-        (rgb,) = compose(frame, residual)
+    def convert(frame: Frame, change: Ycc) -> Planes:
+        (rgb,) = compose(frame, change)
         if info.format.name.startswith("gbrp"):
             return tuple(np.ascontiguousarray(rgb[..., channel]) for channel in (1, 2, 0))
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24" if rgb.itemsize == 1 else "rgb48le")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from pathlib import Path
 from types import TracebackType
@@ -118,7 +119,7 @@ class PictureReader:
             rgb = read_rgb(path)
             if rgb.shape != self._like.shape or rgb.dtype != self._like.dtype:
                 raise InputError(f"{path}: is {_size(rgb)}, the first picture {_size(self._like)}; sort them into folders")
-            yield Frame(planes=(), rgb=rgb, pts=number, duration=1)
+            yield Frame(planes=(), to_rgb=partial(np.asarray, rgb), pts=number, duration=1)
 
 
 class PictureWriter:

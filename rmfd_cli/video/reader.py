@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.error import ExitError, FFmpegError
 from av.video.reformatter import VideoReformatter
@@ -89,6 +88,8 @@ class VideoReader:
             check_file(Path(path))
         self._identity = identity(path)
         self._reformatter = VideoReformatter()
+        # One of its own: RGB may be asked for in another thread.
+        self._rgb_reformatter = VideoReformatter()
         self._container, self._stream = open_stream(self._path)
         try:
             self._untimed = False
@@ -241,8 +242,8 @@ class VideoReader:
         self._refuse_transparent(frame)
         planar = to_planar(frame, self.info.format.name, self.info.colour, self._reformatter)
         return Frame(
-            planes=tuple(np.array(plane_array(planar, index)) for index in range(len(planar.planes))),
-            rgb=to_rgb(planar, self.info.colour, self._reformatter),
+            planes=tuple(plane_array(planar, index) for index in range(len(planar.planes))),
+            to_rgb=partial(to_rgb, planar, self.info.colour, self._rgb_reformatter),
             pts=int(frame.pts or 0),
             duration=int(frame.duration or 0),
         )

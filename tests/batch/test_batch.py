@@ -15,13 +15,10 @@ from rmfd_cli.batch.log import log_event
 from rmfd_cli.batch.run import Outcome, exit_code
 from rmfd_cli.cli import derain as command
 from rmfd_cli.errors import OutputError
+from rmfd_cli.types import Ycc
 from rmfd_cli.video.reader import VideoReader
 from tests import media
-
-
-def unchanged(pictures):
-    for picture in pictures:
-        yield np.zeros(picture.shape, np.float32)
+from tests.stand_ins import unchanged
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +145,7 @@ def test_the_model_is_loaded_once(clip, monkeypatch):
     monkeypatch.setattr("rmfd_cli.model.streaming.restorer", lambda model, *_: loaded.append(model) or unchanged)
     restore = command.lazy_restorer("small", "cpu")
     for _ in range(2):
-        assert len(list(restore([np.zeros((2, 2, 3), np.uint8)]))) == 1
+        assert len(list(restore([Ycc(np.zeros((2, 2), np.float32), np.zeros((2, 1, 1), np.float32))]))) == 1
     assert loaded == ["small"]
 
 

@@ -13,20 +13,17 @@ from rmfd_cli.cli import derain as command
 from rmfd_cli.video.images import read_rgb, write_png
 from rmfd_cli.video.reader import VideoReader
 from tests import media
+from tests.stand_ins import change
 
 
-def residual(level: float):
-    def restore(pictures):
-        for picture in pictures:
-            yield np.full(picture.shape, level, np.float32)
-
-    return restore
+def brighter(level: float):
+    return lambda images: (change(image, level) for image in images)
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "lazy_restorer", lambda *_: residual(0.0))
+    monkeypatch.setattr(command, "lazy_restorer", lambda *_: brighter(0.0))
     return tmp_path
 
 
@@ -64,7 +61,7 @@ def test_a_tree_of_clips_is_mirrored_and_done_once(monkeypatch):
     assert sorted(os.listdir("out/a") + os.listdir("out/deep/b")) == ["1.png", "1.png", "2.png", "2.png"]
     again = derain("in", "-o", "out")
     assert "0 done, 2 skipped" in again.stderr
-    monkeypatch.setattr(command, "lazy_restorer", lambda *_: residual(0.25))
+    monkeypatch.setattr(command, "lazy_restorer", lambda *_: brighter(0.25))
     assert derain("in", "-o", "out", "--overwrite").exit_code == 0
     before, after = (read_rgb(Path(top, "a/1.png")).astype(int) for top in ("in", "out"))
     assert np.abs(after - np.minimum(before + 63.75, 255)).max() <= 0.5

@@ -3,7 +3,6 @@
 import os
 import sys
 
-import numpy as np
 import pytest
 
 from rmfd_cli.derain import derain
@@ -12,6 +11,7 @@ from rmfd_cli.options import DerainOptions
 from rmfd_cli.video.reader import VideoReader
 from tests import media
 from tests.batch.test_pipe import RMFD, shell
+from tests.stand_ins import change
 
 NAMES = [
     "a:b.mp4",
@@ -47,23 +47,23 @@ def test_a_name_may_begin_with_a_dash(rmfd, clip, tmp_path, monkeypatch, argumen
     assert sorted(os.listdir(tmp_path)) == ["-x.mp4", "-y.mp4"]
 
 
-@pytest.mark.parametrize("change", ["grow", "shrink", "replace"])
-def test_a_file_that_changes_while_it_is_read_is_refused(clip, tmp_path, change):
+@pytest.mark.parametrize("how", ["grow", "shrink", "replace"])
+def test_a_file_that_changes_while_it_is_read_is_refused(clip, tmp_path, how):
     source = tmp_path / "in.mkv"
     data = clip(media.no_audio, ".mkv", frames=100).read_bytes()
     source.write_bytes(data)
 
     def restore(pictures):
         for number, picture in enumerate(pictures):
-            if number == 3 and change == "grow":
+            if number == 3 and how == "grow":
                 with source.open("ab") as file:
                     file.write(b"more")
-            elif number == 3 and change == "shrink":
+            elif number == 3 and how == "shrink":
                 os.truncate(source, len(data) - 100)
             elif number == 3:
                 (tmp_path / "new").write_bytes(data)
                 os.replace(tmp_path / "new", source)
-            yield np.zeros(picture.shape, np.float32)
+            yield change(picture)
 
     with pytest.raises(InputError, match=r"in\.mkv: changed while it was read; copy it first"):
         derain(source, tmp_path / "o.mkv", restore, DerainOptions(salvage=True))

@@ -15,8 +15,6 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-
 import rmfd_cli.derain
 import rmfd_cli.video.writer  # noqa: F401 - for the forks
 from rmfd_cli import cli
@@ -25,11 +23,7 @@ from rmfd_cli.cli import progress  # noqa: F401
 from rmfd_cli.video import ffmpeg
 from rmfd_cli.video.reader import VideoReader
 from tests.fuzz.mutate import mutant
-
-
-def no_change(pictures):
-    for picture in pictures:
-        yield np.zeros(picture.shape, np.float32)
+from tests.stand_ins import unchanged
 
 
 def child(source: Path, target: Path, said: Path, megabytes: int, salvage: bool) -> None:
@@ -91,7 +85,7 @@ def run(number: int, sources: Path, seconds: float, megabytes: int) -> dict[str,
 
 def main() -> None:
     sources, first, last, seconds, megabytes = sys.argv[1:]
-    command.lazy_restorer = lambda *_: no_change
+    command.lazy_restorer = lambda *_: unchanged
     binary = ffmpeg.find_ffmpeg()
     ffmpeg.encoder(binary, "libx264")
     for number in range(int(first), int(last)):

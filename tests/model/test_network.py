@@ -8,10 +8,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.network import Rmfd, State, Window
+from rmfd_cli.model.image import Image, from_rgb, to_rgb
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.streaming import restore
+from rmfd_cli.model.values import State, Window
 from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows
+from rmfd_cli.types import Ycc
+from rmfd_cli.video.ycc import ycc_of_rgb
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +41,22 @@ def windows(frames: list[np.ndarray]) -> list[Window]:
     rainy = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 255
     back, ahead = clip_flows(rainy)
     last = len(frames) - 1
+    images = [from_rgb(frame[None]) for frame in rainy]
     return [
-        Window(*(rainy[min(max(k, 0), last)][None] for k in (t - 1, t, t + 1)), back[t][None], ahead[t][None])
+        Window(*(images[min(max(k, 0), last)] for k in (t - 1, t, t + 1)), back[t][None], ahead[t][None])
         for t in range(len(frames))
     ]
 
 
-def run(model: Rmfd, steps: list[Window], state: State | None) -> tuple[list[torch.Tensor], State | None]:
+def changes(model: Rmfd, frames: list[np.ndarray], **arguments) -> list[Ycc]:
+    return list(restore((ycc_of_rgb(frame) for frame in frames), model, torch.device("cpu"), **arguments))
+
+
+def equal(one: tuple, other: tuple) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def run(model: Rmfd, steps: list[Window], state: State | None) -> tuple[list[Image], State | None]:
     images = []
     for window in steps:
         restored, state = model.step(window, state)
@@ -58,7 +71,7 @@ def test_streaming_in_parts_equals_the_whole_clip(model, split):
     first, state = run(model, steps[:split], model.initial_state())
     rest, _ = run(model, steps[split:], state)
     for a, b in zip(whole, first + rest, strict=True):
-        assert torch.equal(a, b)
+        assert equal(a, b)
 
 
 def test_two_videos_can_share_a_model(model):
@@ -68,64 +81,62 @@ def test_two_videos_can_share_a_model(model):
     for t in range(4):
         interleaved, states[0] = model.step(one[t], states[0])
         _, states[1] = model.step(two[t], states[1])
-        assert torch.equal(interleaved.image, alone[t])
+        assert equal(interleaved.image, alone[t])
 
 
 def test_state_matters(model):
     steps = windows(clip(3))
     carried, _ = run(model, steps, model.initial_state())
     fresh, _ = model.step(steps[2], model.initial_state())
-    assert not torch.allclose(carried[2], fresh.image, atol=1e-4)
+    assert not torch.allclose(carried[2].luma, fresh.image.luma, atol=1e-4)
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 31), (33, 16), (48, 50), (63, 64)])
 def test_any_size_from_16_comes_back_as_it_went_in(model, height, width):
     steps = windows(clip(2, height, width))
     images, _ = run(model, steps, model.initial_state())
-    assert all(image.shape == (1, 3, height, width) for image in images)
-    assert all(torch.isfinite(image).all() for image in images)
+    assert all(image.luma.shape == (1, 1, height, width) for image in images)
+    assert all(image.chroma.shape == (1, 2, -(-height // 2), -(-width // 2)) for image in images)
+    assert all(torch.isfinite(plane).all() for image in images for plane in image)
 
 
-def test_residuals_come_one_per_frame_and_equal_the_steps(model):
+def test_changes_come_one_per_frame_and_equal_the_steps(model):
     frames = clip(5)
-    residuals = list(restore(iter(frames), model, torch.device("cpu")))
+    found = changes(model, frames)
     stepped, _ = run(model, windows(frames), model.initial_state())
-    assert len(residuals) == 5
-    for residual, frame, image in zip(residuals, frames, stepped, strict=True):
-        expected = image[0].clamp(0, 1).permute(1, 2, 0).numpy() - frame.astype(np.float32) / 255
-        assert residual.dtype == np.float32
-        np.testing.assert_allclose(residual, expected, atol=1e-5)
+    assert len(found) == 5
+    for change, frame, image in zip(found, frames, stepped, strict=True):
+        before = ycc_of_rgb(frame)
+        assert change.luma.dtype == change.chroma.dtype == np.float32
+        np.testing.assert_allclose(change.luma, image.luma[0, 0].clamp(0, 1).numpy() - before.luma, atol=1e-4)
+        np.testing.assert_allclose(change.chroma, image.chroma[0].clamp(-0.5, 0.5).numpy() - before.chroma, atol=1e-4)
 
 
 def test_sixteen_bit_frames_are_restored_like_eight_bit_ones(model):
     frames = clip(3)
-    narrow = list(restore(iter(frames), model, torch.device("cpu")))
-    wide = list(restore((frame.astype(np.uint16) * 257 for frame in frames), model, torch.device("cpu")))
+    narrow, wide = changes(model, frames), changes(model, [frame.astype(np.uint16) * 257 for frame in frames])
     for a, b in zip(narrow, wide, strict=True):
-        np.testing.assert_allclose(a, b, atol=0.02)
+        np.testing.assert_allclose(a.luma, b.luma, atol=0.02)
 
 
 def test_a_scene_cut_begins_anew(model):
     dark = [frame // 8 for frame in clip(4, seed=3)]
     bright = [255 - frame // 8 for frame in clip(4, seed=4)]
-    device = torch.device("cpu")
-    joined = list(restore(iter(dark + bright), model, device))
-    alone = [*restore(iter(dark), model, device), *restore(iter(bright), model, device)]
-    for a, b in zip(joined, alone, strict=True):
-        np.testing.assert_array_equal(a, b)
+    alone = [*changes(model, dark), *changes(model, bright)]
+    assert all(equal(a, b) for a, b in zip(changes(model, dark + bright), alone, strict=True))
 
 
 def test_bfloat16_convolutions_change_next_to_nothing(model):
     frames = clip(6)
-    exact = np.stack(list(restore(iter(frames), model, torch.device("cpu"))))
-    rounded = np.stack(list(restore(iter(frames), copy.deepcopy(model).bfloat16(), torch.device("cpu"))))
+    exact, rounded = (
+        np.stack([change.luma for change in changes(network, frames)]) for network in (model, copy.deepcopy(model).bfloat16())
+    )
     assert np.abs(rounded - exact).mean() < 0.01 * np.abs(exact).mean() + 1e-4
 
 
 def test_each_stage_counts_its_time(model):
     spent: dict[str, float] = {}
-    residuals = list(restore(iter(clip(3)), model, torch.device("cpu"), spent=spent))
-    assert len(residuals) == 3
+    assert len(changes(model, clip(3), spent=spent)) == 3
     assert spent.keys() == {"align", "stage 1", "stage 2"}
     assert all(seconds > 0 for seconds in spent.values())
 
@@ -135,7 +146,7 @@ def test_an_empty_stream_gives_nothing(model):
 
 
 def test_small_costs_at_most_two_gmac_per_vga_frame(model):
-    frame, flow = torch.zeros(1, 3, 480, 640), torch.zeros(1, 480, 640, 2)
+    frame, flow = from_rgb(torch.zeros(1, 3, 480, 640)), torch.zeros(1, 480, 640, 2)
     with FlopCounterMode(display=False) as counter:
         model.step(Window(frame, frame, frame, flow, flow), model.initial_state())
     assert 1e9 < counter.get_total_flops() / 2 < 2e9
@@ -148,8 +159,8 @@ def test_transmission_stays_in_range_and_is_never_stuck_there(model):
     for bias, end in ((30.0, T_MIN), (-30.0, 1.0)):
         torch.nn.init.constant_(wild.recovery.veil.maps.bias, bias)
         restored, _ = wild.step(window, wild.initial_state())
-        assert restored.transmission.detach().allclose(torch.tensor(end), atol=1e-4)
-        (gradient,) = torch.autograd.grad(restored.transmission.mean(), wild.recovery.veil.maps.bias)
+        assert restored.veil[:, 0].detach().allclose(torch.tensor(end), atol=1e-4)
+        (gradient,) = torch.autograd.grad(restored.veil[:, 0].mean(), wild.recovery.veil.maps.bias)
         assert gradient[0] < -0.5
 
 
@@ -158,10 +169,11 @@ def test_a_memory_that_no_frame_bears_out_is_bounded(model):
     window = windows(clip(3))[1]
     registered = model.register(window)
     _, state = model.recover(registered, None)
-    black = state._replace(hazy=torch.full_like(state.hazy, -1.0))
-    darker = state._replace(hazy=torch.full_like(state.hazy, -5.0))
-    one, other = (model.recover(registered, memory)[0].hazy for memory in (black, darker))
-    assert torch.equal(one, other)
+    one, other = (
+        model.recover(registered, state._replace(hazy_luma=state.hazy_luma - far, hazy_chroma=state.hazy_chroma - far))[0].hazy
+        for far in (2.0, 5.0)
+    )
+    assert equal(one, other)
 
 
 def test_thousands_of_steps_do_not_drift(model):
@@ -171,7 +183,7 @@ def test_thousands_of_steps_do_not_drift(model):
     early, late = [], []
     for t in range(400):
         restored, state = model.step(steps[2 + t % 4], state)
-        (early if t < 40 else late).append(restored.image.abs().mean().item())
+        (early if t < 40 else late).append(restored.image.luma.abs().mean().item())
     assert max(late[-40:]) < 1.5 * max(early) + 0.1
 
 
@@ -183,11 +195,13 @@ def test_what_has_learnt_nothing_is_a_filter_already():
     rainy = clean.clone()
     rainy[..., 4:44, 13] += 0.2
     still = torch.zeros(1, 48, 64, 2)
-    restored, state = network.step(Window(clean, rainy, clean, still, still), network.initial_state())
+    window = Window(from_rgb(clean), from_rgb(rainy), from_rgb(clean), still, still)
+    restored, state = network.step(window, network.initial_state())
     streak = (rainy - clean).amax(1, keepdim=True) > 0
-    error = (restored.hazy - clean).abs().amax(1, keepdim=True)
+    error = (to_rgb(restored.hazy) - clean).abs().amax(1, keepdim=True)
     # On the first frame the last estimate has nothing to fill from, so that half of the light goes.
     assert error[streak].mean() < 0.6 * 0.2
-    assert error[~streak].max() < 0.02
-    again, _ = network.step(Window(clean, rainy, clean, still, still), state._replace(hazy=clean))
-    assert (again.hazy - clean).abs().amax(1, keepdim=True)[streak].mean() < 0.1 * 0.2
+    assert error[~streak].max() < 0.03
+    luma, chroma = from_rgb(clean)
+    again, _ = network.step(window, state._replace(hazy_luma=luma, hazy_chroma=chroma))
+    assert (to_rgb(again.hazy) - clean).abs().amax(1, keepdim=True)[streak].mean() < 0.1 * 0.2

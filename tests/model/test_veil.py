@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from rmfd_cli.model.image import from_rgb
 from rmfd_cli.model.veil import CELL_PX, LIGHT, VeilEstimate, cells_of_frame, light_of_cells
 from rmfd_cli.physics import T_MIN
 
@@ -12,16 +13,19 @@ def picture(height: int = 32, width: int = 48) -> torch.Tensor:
 
 
 def light_of_frame(frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    cells = cells_of_frame(frame)
+    cells = cells_of_frame(from_rgb(frame))
     return cells, light_of_cells(cells)
 
 
 def test_a_cell_is_as_dark_as_its_darkest_value():
-    frame = picture()
+    # Of one colour in every 2×2 pixels, as chroma is.
+    frame = picture(16, 24).repeat_interleave(2, -1).repeat_interleave(2, -2)
     cells, light = light_of_frame(frame)
     assert cells.shape == (2, 4, 4, 6)
     assert light.shape == (2, LIGHT, 1, 1)
-    assert cells[1, 0, 2, 3] == frame[1, :, 2 * CELL_PX : 3 * CELL_PX, 3 * CELL_PX : 4 * CELL_PX].min()
+    cell = frame[1, :, 2 * CELL_PX : 3 * CELL_PX, 3 * CELL_PX : 4 * CELL_PX]
+    torch.testing.assert_close(cells[1, 0, 2, 3], cell.min())
+    torch.testing.assert_close(cells[1, 1:, 2, 3], cell[:, CELL_PX // 2, CELL_PX // 2])
 
 
 def test_a_veil_lifts_the_darkest_and_narrows_the_spread():

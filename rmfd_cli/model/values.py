@@ -1,0 +1,100 @@
+"""What a step of the network takes, hands on and gives: values, none of which is ever changed."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from rmfd_cli.model.image import Image
+
+
+class Window(NamedTuple):
+    """Three frames in time order and the flows that bring the outer two into register with the middle one."""
+
+    previous: Image
+    current: Image
+    following: Image
+    """At the edges of a scene the current frame stands in for a missing one."""
+    to_previous: Tensor
+    to_following: Tensor
+    """`[B, H, W, 2]` displacement (x, y) in pixels, from `align.enlarge_flow`."""
+    previous_corner: tuple[int, int] = (0, 0)
+    following_corner: tuple[int, int] = (0, 0)
+    """(top, left) of the outer frames in the middle one, in pixels, where all are pieces; then their sizes may differ."""
+
+
+class Registered(NamedTuple):
+    """A window whose outer frames lie in register with the middle one; sides padded to multiples of the network's `UNIT`."""
+
+    frame: Image
+    following: Image
+    """How the following frame differs from the middle one."""
+    low: Image
+    high: Image
+    """How far a memory of the middle frame may differ from it, by what the window shows."""
+    evidence: Tensor
+    """`[B, deep_width, H/4, W/4]`: what the window shows, as the first convolution sees it before the memory is added."""
+    cells: Tensor
+    """From `veil.cells_of_frame`."""
+    backwards: Tensor
+    """`[B, H, W, 2]` sampling grid from the middle frame to the previous one."""
+    backwards_half: Tensor
+    backwards_coarse: Tensor
+    """The same at half of the resolution, for chroma, and at an eighth."""
+    size: tuple[int, int]
+    """(H, W) without padding."""
+
+
+class State(NamedTuple):
+    """What a step hands to the next; opaque to callers. All of it is stage 1's."""
+
+    hidden: Tensor
+    """`[B, hidden, H/8, W/8]`."""
+    hazy_luma: Tensor
+    hazy_chroma: Tensor
+    """The last estimate of H."""
+    airlight: Tensor
+    """`[B, 3, 1, 1]`: running mean of A."""
+    light: Tensor
+    """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
+
+
+class Cleared(NamedTuple):
+    """What stage 1 finds around each pixel, before it judges the frame as a whole; padded."""
+
+    hazy_luma: Tensor
+    hazy_chroma: Tensor
+    hidden: Tensor
+    """As in `State`."""
+    deep: Tensor
+    """`[B, deep_width, H/8, W/8]`."""
+    features: Tensor
+    """`[B, width, H/4, W/4]`."""
+    cells: Tensor
+    """As in `Registered`."""
+
+
+class Recovered(NamedTuple):
+    """What stage 1 hands to stage 2; padded."""
+
+    hazy: Image
+    airlight: Tensor
+    """As in `Restored`."""
+    veil: Tensor
+    """`[B, 2, H/8, W/8]`: T and U."""
+    features: Tensor
+    """`[B, width, H/4, W/4]`."""
+
+
+class Restored(NamedTuple):
+    """Every estimate of one step, for the middle frame of its window."""
+
+    image: Image
+    """B after refinement: the result, not clipped."""
+    coarse: Image
+    """B after the explicit inversion of stage 1."""
+    hazy: Image
+    """H: the frame without streaks and drops."""
+    airlight: Tensor
+    """A, `[B, 3, 1, 1]`, RGB."""
+    veil: Tensor
+    """T in [T_MIN, 1] and U, `[B, 2, ⌈H/8⌉, ⌈W/8⌉]`."""
