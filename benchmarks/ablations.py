@@ -25,14 +25,13 @@ from media import read_clip
 from parts import NOTHING, Without, no_following, run, unaligned, windows_of
 from torch import Tensor
 
-from rmfd_cli import physics
 from rmfd_cli.metrics import psnr
 from rmfd_cli.model.align import sampling_grid, warp
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.config import SIZES, ModelConfig
-from rmfd_cli.model.network import MEMORY_MARGIN, UNIT, Cleared, Recovered, Registered, Rmfd, State, Window
-from rmfd_cli.model.network import _luma as luma
-from rmfd_cli.model.network import _pad as pad
+from rmfd_cli.model.image import Image, from_rgb
+from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.values import Cleared, Recovered, Registered, State, Window
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.data import Batch
 from rmfd_cli.training.loop import train
@@ -65,10 +64,10 @@ def without_feedback() -> AbstractContextManager[object]:
     """Networks with a hidden state that do not see their last estimate."""
 
     def clear(model: Rmfd, registered: Registered, state: State | None) -> Cleared:
-        last = torch.zeros_like(registered.frame)
-        features, deep, hidden = model.recovery.features(registered, last, None if state is None else state.hidden)
+        last = Image(*(torch.zeros_like(plane) for plane in registered.frame))
+        features, deep, hidden = model.recovery.features(registered, last.luma, None if state is None else state.hidden)
         hazy = model.recovery.remove_rain(features, registered.frame, registered.following, last)
-        return Cleared(hazy, hidden, deep, features, registered.cells)
+        return Cleared(*hazy, hidden, deep, features, registered.cells)
 
     return mock.patch.object(Rmfd, "clear", clear)
 
@@ -76,17 +75,16 @@ def without_feedback() -> AbstractContextManager[object]:
 def without_inversion() -> AbstractContextManager[object]:
     """Networks that add a residual to H instead of inverting the veil."""
 
-    def keep(hazy: Tensor, transmission: Tensor, airlight: Tensor, flow: Tensor | float = 0.0) -> Tensor:
+    def keep(hazy: Image, veil: Tensor, airlight: Tensor) -> Image:
         return hazy
 
-    return mock.patch.object(physics, "remove_veil", keep)
+    return mock.patch("rmfd_cli.model.network.without_veil", keep)
 
 
 class Second(NamedTuple):
     """The frame after the next one."""
 
-    image: Tensor
-    """`[B, 3, H, W]`."""
+    image: Image
     flow: Tensor
     """`[B, H, W, 2]` from the current frame to it."""
 
@@ -98,18 +96,16 @@ def seeing_two_ahead() -> Iterator[None]:
 
     def registered_with_second(model: Rmfd, window: Window) -> Registered:
         second = coming.popleft()
-        found = register(model, window)
-        image, flow = pad(second.image, UNIT), pad(second.flow.permute(0, 3, 1, 2), UNIT).permute(0, 2, 3, 1)
-        departure = luma(warp(image, sampling_grid(flow))) - luma(found.frame)
-        low, high = torch.minimum(departure, found.following), torch.maximum(departure, found.following)
+        found = register(model, window._replace(previous=second.image, to_previous=second.flow))
+        # The memory is still looked up where the previous frame lay.
+        back = register(model, window)
         return found._replace(
-            low=low.clamp(max=0) - MEMORY_MARGIN,
-            high=high.clamp(min=0) + MEMORY_MARGIN,
-            evidence=model.recovery.gather(found.frame, departure, luma(found.following)),
+            backwards=back.backwards, backwards_half=back.backwards_half, backwards_coarse=back.backwards_coarse
         )
 
     def stepped(step: Step, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
-        coming.extend(second_of(list(batch.rainy.unbind(1)), list(batch.to_following.unbind(1)), t) for t in frames)
+        images = [from_rgb(frame) for frame in batch.rainy.unbind(1)]
+        coming.extend(second_of(images, list(batch.to_following.unbind(1)), t) for t in frames)
         return run_clip(step, batch, frames, state)
 
     def run_with_second(model: Rmfd, windows: list[Window], part: Without) -> Tensor:
@@ -126,7 +122,7 @@ def seeing_two_ahead() -> Iterator[None]:
         yield
 
 
-def second_of(images: list[Tensor], flows: list[Tensor], t: int) -> Second:
+def second_of(images: list[Image], flows: list[Tensor], t: int) -> Second:
     """The frame two after `t`, or the last one, by the flows from frame to frame."""
     last = len(images) - 1
     if t + 2 > last:

@@ -41,18 +41,19 @@ import numpy as np
 import rmfd_cli.derain
 from rmfd_cli import cli
 from rmfd_cli.cli import derain as command
+from rmfd_cli.types import Ycc
 from rmfd_cli.video.writer import VideoWriter
 
 def fading(pictures, memory=None):
     past = np.frombuffer(memory or bytes(4), np.float32)[0]
     for picture in pictures:
         time.sleep(0.02)
-        past = np.float32(0.9) * past + np.float32(0.1) * picture.mean(dtype=np.float32) / 255
-        yield np.full(picture.shape, past - 0.3, np.float32), np.float32(past).tobytes
+        past = np.float32(0.9) * past + np.float32(0.1) * picture.luma.mean(dtype=np.float32)
+        yield Ycc(np.full_like(picture.luma, past - 0.3), np.zeros_like(picture.chroma)), np.float32(past).tobytes
 
 if "--stand-in" in sys.argv:
     sys.argv.remove("--stand-in")
-    command.lazy_restorer = lambda *_: lambda pictures: (residual for residual, _ in fading(pictures))
+    command.lazy_restorer = lambda *_: lambda pictures: (change for change, _ in fading(pictures))
     command.lazy_restorer_from = lambda *_: (fading, lambda: {{"weights": "none"}})
 rmfd_cli.derain.derain_in_segments = functools.partial(rmfd_cli.derain.derain_in_segments, segment_frames={SEGMENT_FRAMES})
 VideoWriter.__init__.__kwdefaults__["stall_seconds"] = {STALL_SECONDS}

@@ -8,7 +8,7 @@ and again; light and heavy rain and a veil of another generator. RGB PSNR in dB.
 
 import argparse
 from collections.abc import Iterator
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from rmfd_cli.metrics import psnr
 from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.streaming import restorer
-from rmfd_cli.types import Restore, Rgb
+from rmfd_cli.types import Restore
+from rmfd_cli.video.ycc import rgb_change, ycc_of_rgb
 
 TURN = 26
 """Frames up to where a clip runs backward, so that a period is fifty frames."""
@@ -52,14 +53,10 @@ def main() -> None:
 
 def score(clean: NDArray[np.float32], rainy: NDArray[np.uint8], ours: Restore, frames: int) -> Iterator[float]:
     """PSNR in dB of every frame of a run that repeats a clip `[T, H, W, 3]`."""
-
-    def repeated() -> Iterator[Rgb]:
-        while True:
-            yield from rainy
-
-    for t, residual in enumerate(ours(islice(repeated(), frames))):
+    images = [ycc_of_rgb(frame) for frame in rainy]
+    for t, change in enumerate(ours(islice(cycle(images), frames))):
         k = t % len(clean)
-        restored = (rainy[k].astype(np.float32) / 255 + residual).clip(0, 1)
+        restored = (rainy[k].astype(np.float32) / 255 + rgb_change(change)).clip(0, 1)
         yield float(psnr(*(torch.from_numpy(x).permute(2, 0, 1)[None] for x in (restored, clean[k]))).mean())
 
 

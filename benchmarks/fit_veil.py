@@ -29,8 +29,10 @@ from torch.nn import functional as F
 
 from rmfd_cli import physics
 from rmfd_cli.model.checkpoint import export_weights, load_model
-from rmfd_cli.model.network import Rmfd, Window
+from rmfd_cli.model.image import from_rgb, to_rgb
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.process import keep_freed_memory
+from rmfd_cli.model.values import Window
 from rmfd_cli.model.veil import CELL_PX, VeilEstimate
 from rmfd_cli.training.clips import Clip, load_clips
 from rmfd_cli.training.data import draw_clip, rain_on
@@ -112,7 +114,7 @@ def look(model: Rmfd, clips: list[Clip], rng: np.random.Generator, teacher: Rmfd
     hook = model.recovery.veil.register_forward_pre_hook(lambda module, inputs: given.extend(x.clone() for x in inputs))
     frames, state, teachers_state = [], None, None
     for t in range(FRAMES - 1):
-        images = (batch.rainy[None, max(0, t - 1)], batch.rainy[None, t], batch.rainy[None, t + 1])
+        images = (from_rgb(batch.rainy[None, k]) for k in (max(0, t - 1), t, t + 1))
         registered = model.register(Window(*images, batch.to_previous[None, t], batch.to_following[None, t]))
         given.clear()
         recovered, state = model.recover(registered, state)
@@ -120,7 +122,7 @@ def look(model: Rmfd, clips: list[Clip], rng: np.random.Generator, teacher: Rmfd
             taught, teachers_state = teacher.recover(registered, teachers_state)
         if t in KEPT_FRAMES:
             features, cells, light = (x[0].half() for x in given)
-            pixels = (_one_of_each_cell(x) for x in (recovered.hazy[0], batch.clean[t]))
+            pixels = (_one_of_each_cell(x) for x in (to_rgb(recovered.hazy)[0], batch.clean[t]))
             if teacher:
                 veil, airlight = taught.veil[0].half(), taught.airlight[0].half()
                 frames.append(Seen(features, cells, light, *pixels, veil[:1], airlight, veil[1:]))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow
+from rmfd_cli.video.ycc import ycc_of_rgb
 
 CONSISTENT_PX = 1.0
 """A pixel counts as seen where going there by the flow and back by the other flow ends this near to where it began."""
@@ -29,7 +30,7 @@ Motion = dict[int, dict[int, Sight]]
 
 def estimate_motion(clip: NDArray[np.uint8], reach: int) -> Motion:
     """Flow between all pairs of frames of `[T, H, W, 3]` RGB that are at most `reach` apart."""
-    lumas = [luma_for_flow(frame) for frame in clip]
+    lumas = [luma_for_flow(ycc_of_rgb(frame).luma) for frame in clip]
     size = clip.shape[1:3]
     motion: Motion = {t: {} for t in range(len(clip))}
     for t in motion:
@@ -49,7 +50,7 @@ def follow(image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any]:
 
 def resting_stretch(clip: NDArray[np.uint8]) -> range:
     """The longest run of frames of `[T, H, W, 3]` RGB whose median displacement from its first stays below `STILL_PX`."""
-    rainy = np.stack([luma_for_flow(frame) for frame in clip])
+    rainy = np.stack([luma_for_flow(ycc_of_rgb(frame).luma) for frame in clip])
     # Rain disturbs the flow. Where the camera rests, this takes it off; where not, motion stays motion.
     lumas = [np.median(rainy[max(t - 2, 0) : t + 3], axis=0).astype(np.uint8) for t in range(len(clip))]
     longest, first = range(0), 0

@@ -22,7 +22,9 @@ from torch import Tensor
 from rmfd_cli.metrics import psnr
 from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.network import Registered, Restored, Rmfd, State, Window
+from rmfd_cli.model.image import Image, from_rgb, to_rgb
+from rmfd_cli.model.network import MAPS, Rmfd
+from rmfd_cli.model.values import Registered, Restored, State, Window
 from rmfd_cli.training.clips import Clip
 
 
@@ -32,7 +34,7 @@ class Without:
 
     window: Callable[[Window], Window] = lambda window: window
     state: Callable[[State, Registered], State | None] = lambda state, registered: state
-    result: Callable[[Restored], Tensor] = lambda restored: restored.image
+    result: Callable[[Restored], Image] = lambda restored: restored.image
     forbidden: tuple[int, ...] = ()
     """Sources that covered pixels may not be filled from: 0 the following frame, 1 the last estimate."""
 
@@ -94,8 +96,8 @@ def main() -> None:
 
 def windows_of(rainy: Clip) -> list[Window]:
     """Every frame `[H, W, 3]` of a clip with its neighbours and flows."""
-    images = [torch.from_numpy(frame.astype(np.float32) / 255).permute(2, 0, 1)[None] for frame in rainy]
-    lumas = [luma_for_flow(frame) for frame in rainy]
+    images = [from_rgb(torch.from_numpy(frame.astype(np.float32) / 255).permute(2, 0, 1)[None]) for frame in rainy]
+    lumas = [luma_for_flow(image.luma[0, 0].numpy()) for image in images]
     onwards = [estimate_flow(before, after) for before, after in pairwise(lumas)]
     still = np.zeros((*lumas[0].shape, 2), np.float32)
     backwards = [still, *(reverse_flow(flow) for flow in onwards)]
@@ -119,8 +121,9 @@ def forbid(model: Rmfd, sources: tuple[int, ...]) -> Rmfd:
     bias = model.recovery.rain.bias
     assert bias is not None
     # With none left, no pixel is taken for covered.
-    for channel in (*sources, *((2,) if len(sources) == 2 else ())):
-        bias.data[16 * channel : 16 * (channel + 1)] = -50
+    name, value = ("covered", -50) if len(sources) == 2 else ("preference", 50 if sources == (1,) else -50)
+    first = 16 * MAPS.index(name)
+    bias.data[first : first + 16] = value
     return model
 
 
@@ -131,7 +134,7 @@ def run(model: Rmfd, windows: list[Window], part: Without) -> Tensor:
     for window in windows:
         registered = model.register(part.window(window))
         recovered, state = model.recover(registered, None if state is None else part.state(state, registered))
-        results.append(part.result(model.refine(recovered, registered.size))[0].clamp(0, 1))
+        results.append(to_rgb(part.result(model.refine(recovered, registered.size)))[0].clamp(0, 1))
     return torch.stack(results)
 
 

@@ -15,7 +15,7 @@ import baselines
 import numpy as np
 import other_rain
 import torch
-from media import read_clip
+from media import read_clip, restored_by
 from numpy.typing import NDArray
 
 from rmfd_cli.metrics import luma, psnr, ssim
@@ -61,7 +61,6 @@ def main() -> None:
 def _restore_all(rainy: baselines.Clip, ours: Restore) -> dict[str, baselines.Clip]:
     """What every method makes of a clip."""
     aligned = {radius: baselines.aligned_median(rainy, radius) for radius in (1, 2)}
-    frames = np.round(rainy * 255).astype(np.uint8)
     return {
         "input": rainy,
         "median of 3": baselines.plain_median(rainy, 1),
@@ -70,7 +69,7 @@ def _restore_all(rainy: baselines.Clip, ours: Restore) -> dict[str, baselines.Cl
         "aligned median of 5": aligned[2],
         "aligned 3, where brighter": baselines.replace_outliers(rainy, aligned[1]),
         "aligned 5, where brighter": baselines.replace_outliers(rainy, aligned[2]),
-        "rmfd": rainy + np.stack(list(ours(iter(frames)))),
+        "rmfd": restored_by(ours, rainy),
     }
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import baselines
 import numpy as np
-from media import read_clip
+from media import read_clip, restored_by
 from motion import Motion, estimate_motion, resting_stretch
 from no_reference import (
     THRESHOLD,
@@ -96,13 +96,12 @@ def main() -> None:
 
 def restore_all(rainy: Clip, ours: dict[str, Restore]) -> dict[str, Clip]:
     """What every method makes of a clip `[T, H, W, 3]` in [0, 1], rounded to 8 bits; the input and the medians among them."""
-    frames = np.round(rainy * 255).astype(np.uint8)
     outputs = {
         "input": rainy,
         "aligned median of 3": baselines.aligned_median(rainy, 1),
         "aligned median of 5": baselines.aligned_median(rainy, 2),
     }
-    outputs |= {name: rainy + np.stack(list(restore(iter(frames)))) for name, restore in ours.items()}
+    outputs |= {name: restored_by(restore, rainy) for name, restore in ours.items()}
     return {name: np.round(clip.clip(0, 1) * 255).astype(np.float32) / 255 for name, clip in outputs.items()}
 
 

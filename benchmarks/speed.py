@@ -23,12 +23,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model
-from rmfd_cli.model.network import Rmfd, State, Window
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.streaming import find_weights, precision_for
+from rmfd_cli.model.tiling import frame_box, pixels
+from rmfd_cli.model.values import State, Window
 from rmfd_cli.options import Encoding
-from rmfd_cli.video.colour import add_residual
+from rmfd_cli.types import Ycc
 from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.ycc import add_change, seen
 
 SETTINGS = ("-c:v", Encoding.codec, "-preset", "veryfast", "-crf", "18")
 FRAME_RATE = 25
@@ -95,27 +98,28 @@ def stages(source: Path, name: str) -> None:
         frames = [frame for frame, _ in zip(reader, range(60), strict=False)]
         decoding = (time.perf_counter() - began) / len(frames)
         info = reader.info
-    size = frames[0].rgb.shape[:2]
+    images = [seen(frame, info) for frame in frames]
+    size = images[0].luma.shape[0], images[0].luma.shape[1]
     precision = precision_for(torch.device("cpu"))
     model = load_model(find_weights(name)).to(precision)
-    lumas = [luma_for_flow(frame.rgb) for frame in frames]
-    images = [torch.from_numpy(frame.rgb.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous() for frame in frames]
+    lumas = [luma_for_flow(image.luma) for image in images]
     coarse = estimate_flow(lumas[1], lumas[0])
     flow = torch.from_numpy(enlarge_flow(coarse, size))[None]
-    window = Window(images[0], images[1], images[2], flow, flow)
+    window = Window(*(pixels(image, frame_box(*size), torch.device("cpu")) for image in images[:3]), flow, flow)
     _, state = model.step(window, model.initial_state())
-    residual = np.random.default_rng(0).normal(0, 0.02, frames[0].rgb.shape).astype(np.float32)
+    change = Ycc(*(np.random.default_rng(0).normal(0, 0.02, plane.shape).astype(np.float32) for plane in images[0]))
 
     rows = {
-        "decode, planes, RGB": decoding,
-        "luma for flow": median_seconds(lambda: luma_for_flow(frames[0].rgb)),
+        "decode": decoding,
+        "planes to numbers": median_seconds(lambda: seen(frames[0], info)),
+        "luma for flow": median_seconds(lambda: luma_for_flow(images[0].luma)),
         "flow": median_seconds(lambda: estimate_flow(lumas[1], lumas[0])),
         "flow back, and both enlarged": median_seconds(
             lambda: [enlarge_flow(flow, size) for flow in (coarse, reverse_flow(coarse))]
         ),
         "network": median_seconds(lambda: model.step(window, state)),
         "  its convolutions alone": median_seconds(convolutions(model, window, state)),
-        "residual to planes": median_seconds(lambda: add_residual(frames[0].planes, info.format, info.colour, residual)),
+        "change to planes": median_seconds(lambda: add_change(frames[0].planes, info.format, info.colour, change)),
     }
     threads = torch.get_num_threads()
     print(f"\nstage alone at {size[1]}x{size[0]}, {threads} threads, {str(precision).removeprefix('torch.')}, ms per frame")
