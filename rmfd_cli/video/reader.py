@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.error import ExitError, FFmpegError
 from av.video.reformatter import VideoReformatter
@@ -242,7 +243,7 @@ class VideoReader:
         self._refuse_transparent(frame)
         planar = to_planar(frame, self.info.format.name, self.info.colour, self._reformatter)
         return Frame(
-            planes=tuple(plane_array(planar, index) for index in range(len(planar.planes))),
+            planes=tuple(np.array(plane_array(planar, index)) for index in range(len(planar.planes))),
             to_rgb=partial(to_rgb, planar, self.info.colour, self._rgb_reformatter),
             pts=int(frame.pts or 0),
             duration=int(frame.duration or 0),

@@ -6,7 +6,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rmfd_cli.derain import derain
@@ -16,11 +15,7 @@ from rmfd_cli.video import ffmpeg
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.writer import VideoWriter
 from tests import media
-
-
-def no_change(pictures):
-    for picture in pictures:
-        yield np.zeros(picture.shape, np.float32)
+from tests.stand_ins import unchanged
 
 
 def second_run(folder: Path, body: str) -> str:
@@ -95,7 +90,7 @@ def test_a_full_disk(tmp_path, out, suffix, codec):
         pytest.skip("needs the right to mount a tiny disk")
     try:
         with pytest.raises(OutputError, match="No space left on device"):
-            derain(source, out / f"out{suffix}", no_change, DerainOptions(encoding=Encoding(codec)))
+            derain(source, out / f"out{suffix}", unchanged, DerainOptions(encoding=Encoding(codec)))
         assert os.listdir(out) == []
     finally:
         subprocess.run(["umount", out], check=True)
@@ -108,9 +103,9 @@ def test_damage_in_the_middle_of_the_source(clip, tmp_path, out, suffix):
         whole = media.front_index(tmp_path / "front.mp4", whole)
     source, target = media.corrupted(tmp_path / f"in{suffix}", whole), out / "out.mkv"
     with pytest.raises(InputError, match="--salvage"):
-        derain(source, target, no_change)
+        derain(source, target, unchanged)
     assert os.listdir(out) == []
-    report = derain(source, target, no_change, DerainOptions(salvage=True))
+    report = derain(source, target, unchanged, DerainOptions(salvage=True))
     assert 90 < report.frames < 121
     assert any(str(source) in warning for warning in report.warnings)
     with VideoReader(target) as video:
@@ -123,7 +118,7 @@ def test_a_source_that_ends_too_early(clip, tmp_path, out):
     front = media.front_index(tmp_path / "front.mp4", clip(media.cfr, frames=60))
     source = media.truncated(tmp_path / "in.mp4", front)
     with pytest.raises(InputError, match=r"cut off.*--salvage"):
-        derain(source, out / "out.mp4", no_change)
+        derain(source, out / "out.mp4", unchanged)
     assert os.listdir(out) == []
-    report = derain(source, out / "out.mp4", no_change, DerainOptions(salvage=True))
+    report = derain(source, out / "out.mp4", unchanged, DerainOptions(salvage=True))
     assert 10 < report.frames < 60

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 
 from rmfd_cli.derain import derain
@@ -20,10 +19,7 @@ from rmfd_cli.options import DerainOptions
 from rmfd_cli.video import location, opening
 from rmfd_cli.video.reader import VideoReader
 from tests import media
-
-
-def no_change(pictures):
-    return (np.zeros(picture.shape, np.float32) for picture in pictures)
+from tests.stand_ins import unchanged
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -54,7 +50,7 @@ def free_port() -> int:
 def test_a_file_on_a_web_server_comes_with_all_that_is_in_it(clip, web, tmp_path):
     address, folder = web
     (folder / "rich.mkv").write_bytes(clip(media.rich, ".mkv").read_bytes())
-    report = derain(f"{address}/rich.mkv?key=secret", tmp_path / "o.mkv", no_change)
+    report = derain(f"{address}/rich.mkv?key=secret", tmp_path / "o.mkv", unchanged)
     assert (report.frames, report.warnings) == (30, ())
     with av.open(str(tmp_path / "o.mkv")) as after:
         assert [stream.type for stream in after.streams] == ["video", "audio", "audio", "subtitle", "attachment"]
@@ -73,7 +69,7 @@ def test_a_piece_of_a_file_on_a_web_server(rmfd, clip, web, tmp_path):
 @pytest.mark.parametrize("scheme", ["http", "rtsp", "rtmp", "tcp"])
 def test_nobody_listens(tmp_path, scheme):
     with pytest.raises(InputError, match="refused"):
-        derain(f"{scheme}://me:secret@127.0.0.1:{free_port()}/in.mp4", tmp_path / "o.mp4", no_change)
+        derain(f"{scheme}://me:secret@127.0.0.1:{free_port()}/in.mp4", tmp_path / "o.mp4", unchanged)
     assert not list(tmp_path.iterdir())
 
 
@@ -88,7 +84,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch, scheme):
             silent.bind(("127.0.0.1", port))
             silent.listen()
         with pytest.raises(InputError, match="does not answer within"):
-            derain(f"{scheme}://127.0.0.1:{port}/x", tmp_path / "o.mp4", no_change)
+            derain(f"{scheme}://127.0.0.1:{port}/x", tmp_path / "o.mp4", unchanged)
 
 
 def test_what_is_not_there_and_what_is_no_video_are_one_line(rmfd, web):
@@ -158,9 +154,9 @@ def test_a_live_stream_that_goes_silent_is_no_whole_video(clip, tmp_path, monkey
         thread = threading.Thread(target=serve)
         thread.start()
         with pytest.raises(InputError, match=r"nothing came for .* --salvage"):
-            derain(f"tcp://127.0.0.1:{port}", tmp_path / "o.mkv", no_change)
+            derain(f"tcp://127.0.0.1:{port}", tmp_path / "o.mkv", unchanged)
         assert not (tmp_path / "o.mkv").exists()
-        report = derain(f"tcp://127.0.0.1:{port}", tmp_path / "o.mkv", no_change, DerainOptions(salvage=True))
+        report = derain(f"tcp://127.0.0.1:{port}", tmp_path / "o.mkv", unchanged, DerainOptions(salvage=True))
         assert report.frames > 50
         thread.join()
         for connection in held:
