@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import RmfdError
 from rmfd_cli.model.streaming import restorer
 from rmfd_cli.types import Restore
+from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.ycc import rgb_change, seen
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 BEGIN, END = "<!-- table: made by examples/make_results.py -->", "<!-- end of table -->"
@@ -65,12 +67,12 @@ def frame_and_restored(path: Path, number: int, restore: Restore) -> tuple[Pictu
     """Frame `number` of a video, or its last, before and after, 8-bit RGB; every frame up to it passes through the model."""
     with VideoReader(str(path)) as reader:
         # One frame more, for the model looks ahead.
-        frames = [frame.rgb for frame in islice(reader, number + 2)]
+        frames, info = list(islice(reader, number + 2)), reader.info
     number = min(number, len(frames) - 1)
-    residual = next(islice(restore(iter(frames)), number, None))
-    scale = np.iinfo(frames[number].dtype).max
-    before = frames[number] / np.float32(scale)
-    return to_8_bit(before), to_8_bit(before + residual)
+    change = next(islice(restore(seen(frame, info) for frame in frames), number, None))
+    rgb = rotate_upright(frames[number].rgb, info.rotation_degrees)
+    before = rgb / np.float32(np.iinfo(rgb.dtype).max)
+    return to_8_bit(before), to_8_bit(before + rgb_change(change, info.colour.matrix))
 
 
 def row(before: Picture, after: Picture) -> Picture:
