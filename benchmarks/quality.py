@@ -2,8 +2,9 @@
 
     python benchmarks/quality.py CLEAN_DIR [--weights FILE] [--frames 12] [--json scores.json]
 
-Every clip is scaled to 640 pixels in width at most; every method sees the same 8-bit rainy frames. Scores are means over
-the frames of a clip, then over clips. PSNR and SSIM are on RGB; Y is the luma that derain papers use.
+Every clip is scaled to 640 pixels in width at most; every method sees the same rainy frames, stored as most videos are: 8 bits,
+4:2:0. Scores are means over the frames of a clip, then over clips. PSNR and SSIM are on RGB; Y is the luma that derain
+papers use.
 """
 
 import argparse
@@ -15,12 +16,12 @@ import baselines
 import numpy as np
 import other_rain
 import torch
-from media import read_clip, restored_by
+from media import read_clip, restored_by, shown, stored
 from numpy.typing import NDArray
 
 from rmfd_cli.metrics import luma, psnr, ssim
 from rmfd_cli.model.streaming import restorer
-from rmfd_cli.types import Restore
+from rmfd_cli.types import Planes, Restore
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
         clean = read_clip(path, arguments.frames)
         for style_number, (name, style) in enumerate(other_rain.STYLES.items()):
             rainy = other_rain.add_rain(clean, style, seed=7919 * number + style_number)
-            for method, restored in _restore_all(rainy, ours).items():
+            for method, restored in _restore_all([stored(frame) for frame in rainy], ours).items():
                 table[name][method].append(_scores(restored, clean))
             before, after = (table[name][method][-1]["psnr"] for method in ("input", "rmfd"))
             print(f"{path.stem:26s} {name:6s} {before:6.2f} -> {after:6.2f} dB", flush=True)
@@ -58,8 +59,9 @@ def main() -> None:
         arguments.json.write_text(json.dumps(means, indent=1) + "\n")
 
 
-def _restore_all(rainy: baselines.Clip, ours: Restore) -> dict[str, baselines.Clip]:
+def _restore_all(video: list[Planes], ours: Restore) -> dict[str, baselines.Clip]:
     """What every method makes of a clip."""
+    rainy = np.stack([shown(planes) for planes in video])
     aligned = {radius: baselines.aligned_median(rainy, radius) for radius in (1, 2)}
     return {
         "input": rainy,
@@ -69,7 +71,7 @@ def _restore_all(rainy: baselines.Clip, ours: Restore) -> dict[str, baselines.Cl
         "aligned median of 5": aligned[2],
         "aligned 3, where brighter": baselines.replace_outliers(rainy, aligned[1]),
         "aligned 5, where brighter": baselines.replace_outliers(rainy, aligned[2]),
-        "rmfd": restored_by(ours, rainy),
+        "rmfd": restored_by(ours, video),
     }
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import baselines
 import numpy as np
-from media import read_clip, restored_by
+from media import read_clip, restored_rgb
 from motion import Motion, estimate_motion, resting_stretch
 from no_reference import (
     THRESHOLD,
@@ -101,7 +101,7 @@ def restore_all(rainy: Clip, ours: dict[str, Restore]) -> dict[str, Clip]:
         "aligned median of 3": baselines.aligned_median(rainy, 1),
         "aligned median of 5": baselines.aligned_median(rainy, 2),
     }
-    outputs |= {name: restored_by(restore, rainy) for name, restore in ours.items()}
+    outputs |= {name: restored_rgb(restore, rainy) for name, restore in ours.items()}
     return {name: np.round(clip.clip(0, 1) * 255).astype(np.float32) / 255 for name, clip in outputs.items()}
 
 

@@ -74,8 +74,8 @@ def _search() -> cv2.DISOpticalFlow:
     """Between OpenCV's presets FAST and MEDIUM: as fine as the latter, in two thirds of its time (docs/decisions.md)."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(1)
-    search.setGradientDescentIterations(8)
-    search.setVariationalRefinementIterations(2)
+    search.setGradientDescentIterations(4)
+    search.setVariationalRefinementIterations(1)
     return search
 
 
