@@ -11,15 +11,15 @@ import torch
 
 from rmfd_cli.errors import MemoryExhaustedError
 
-WHOLE_PX = 1 << 19
-"""Frames up to so many pixels are not divided on a CPU unless asked for: 800×600 and less."""
-TILE_PX = 1 << 18
+WHOLE_PX = 1 << 20
+"""Frames up to so many pixels are not divided on a CPU unless asked for: 1280×720 and less."""
+TILE_PX = 1 << 19
 """Pixels of a tile of larger ones, overlap included."""
 _SMALLEST_TILE_PX = 192 * 192
 
 _PROCESS_BYTES = 330 << 20
 _FRAME_BYTES_PER_PX = 230
-_TILE_BYTES_PER_PX = 420
+_TILE_BYTES_PER_PX = 300
 
 
 @dataclass(frozen=True)
