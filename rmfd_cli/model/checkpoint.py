@@ -61,11 +61,14 @@ def load_model(path: Path) -> Rmfd:
         with safetensors.safe_open(path, framework="pt") as file:
             config = ModelConfig(**json.loads((file.metadata() or {})["config"]))
             model = Rmfd(config)
-            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise WeightsError(f"there are no weights at {path}") from error
     except Exception as error:
         raise WeightsError(f"{path} does not hold weights of this network: {error}") from error
+    if {name: x.shape for name, x in tensors.items()} != {name: x.shape for name, x in model.state_dict().items()}:
+        raise WeightsError(f"{path} holds weights of a network that is built otherwise, such as an older one's; train it anew")
+    model.load_state_dict(tensors)
     return model.eval().requires_grad_(False)
 
 

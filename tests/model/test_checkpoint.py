@@ -1,9 +1,11 @@
 """Weights come back as they were, and damaged ones are refused."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model import checkpoint
@@ -43,6 +45,14 @@ def test_missing_truncated_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "text.safetensors").write_text("hello")
     with pytest.raises(WeightsError, match="does not hold weights"):
         load_model(tmp_path / "text.safetensors")
+
+
+def test_weights_of_an_older_network_are_refused_in_one_line(tmp_path):
+    older = {"recovery.squeeze.weight": torch.zeros(48, 7, 4, 4)}
+    (tmp_path / "old.safetensors").write_bytes(save(older, metadata={"config": json.dumps(asdict(TINY))}))
+    with pytest.raises(WeightsError, match="built otherwise") as caught:
+        load_model(tmp_path / "old.safetensors")
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_for_another_window_are_refused(tmp_path):
