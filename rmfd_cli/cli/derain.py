@@ -212,7 +212,7 @@ def derain(
             tell_outcome(outcome, quiet)
         warn = unheard if quiet else _warn
         spent: Spent | None = {} if stats else None
-        restore = lazy_restorer(model, device, memory, warn, spent)
+        restore = lazy_restorer(model, device, memory, warn, spent, any(not job.skip for job in jobs))
         going_on = lazy_restorer_from(model, device, memory, warn, spent) if resume else None
         if verbose:
             _print_details(model, device, options)

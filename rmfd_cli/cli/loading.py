@@ -1,6 +1,9 @@
 """The model as a function, loaded when its first frame comes: torch takes seconds to import."""
 
+import importlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +22,20 @@ def lazy_restorer(
     memory_bytes: int | None = None,
     warn: Callable[[str], None] = unheard,
     spent: "Spent | None" = None,
+    soon: bool = False,
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
-    """The model as a function, loaded once, when the first frame is asked for."""
+    """The model as a function, loaded once, when the first frame is asked for.
+
+    Args:
+        model: as of `streaming.restorer`.
+        device: likewise.
+        memory_bytes: likewise.
+        warn: likewise.
+        spent: likewise.
+        soon: whether it is certain to be asked for; then torch is imported while other things are waited for.
+    """
+    if soon:
+        threading.Thread(target=_import_model, name="import").start()
 
     @cache
     def load() -> Any:
@@ -56,6 +71,12 @@ def lazy_restorer_from(
         return identity(model, device, memory_bytes)
 
     return lambda pictures, memory: load()(pictures, memory), identify
+
+
+def _import_model() -> None:
+    # What is wrong with it is told when it is needed.
+    with suppress(Exception):
+        importlib.import_module("rmfd_cli.model.streaming")
 
 
 def _settle_process() -> None:
