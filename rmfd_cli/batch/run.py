@@ -1,7 +1,10 @@
-"""Job after job: what fails is told, and stops nothing else."""
+"""Job after job, or several at once: what fails is told, and stops nothing else."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -33,32 +36,63 @@ class Outcome:
     """What the command would exit with if this were all."""
 
 
-def run_jobs(jobs: Sequence[Job], work: "Callable[[Job], DerainReport]", *, fail_fast: bool = False) -> Iterator[Outcome]:
-    """Do the jobs in their order.
+def run_jobs(
+    jobs: Sequence[Job],
+    work: "Callable[[Job, Callable[[], None]], DerainReport]",
+    *,
+    fail_fast: bool = False,
+    at_once: int = 1,
+) -> Generator[tuple[Job, Outcome], None, None]:
+    """Do the jobs, begun in their order.
 
     Args:
         jobs: What to do.
-        work: Does one; what it raises is the end of this job only.
-        fail_fast: End with the first failure.
+        work: Does one; what it raises is the end of this job only. It calls its second argument now and then, which raises
+            KeyboardInterrupt once nothing more is to be done.
+        fail_fast: End with the first failure; what is under way besides is given up.
+        at_once: How many are under way at a time, each in a thread.
 
     Yields:
-        The outcome of each job that was begun or skipped.
+        A job that has ended or was skipped, and its outcome. Leaving the iterator early gives up what is under way.
     """
-    for job in jobs:
-        if job.skip:
-            yield Outcome(job.source.name, job.target, "skipped")
-            continue
-        try:
-            report = work(job)
-        except Exception as error:
-            if os.environ.get("RMFD_DEBUG"):
-                raise
-            yield failed(job.source.name, job.target, error)
-            if fail_fast:
+    one_by_one = ((job, _outcome(job, work, lambda: None)) for job in jobs)
+    with closing(one_by_one if at_once == 1 else _several(jobs, work, at_once)) as outcomes:
+        for job, outcome in outcomes:
+            yield job, outcome
+            if fail_fast and outcome.status == "failed":
                 return
-        else:
-            seconds = round(report.seconds, 3)
-            yield Outcome(job.source.name, job.target, "done", report.frames, report.frames_before, seconds, report.warnings)
+
+
+def _several(
+    jobs: Sequence[Job], work: "Callable[[Job, Callable[[], None]], DerainReport]", at_once: int
+) -> Generator[tuple[Job, Outcome], None, None]:
+    stop = threading.Event()
+
+    def go_on() -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(at_once) as pool:
+        running = {pool.submit(_outcome, job, work, go_on): job for job in jobs}
+        try:
+            for ended in as_completed(running):
+                yield running[ended], ended.result()
+        finally:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _outcome(job: Job, work: "Callable[[Job, Callable[[], None]], DerainReport]", go_on: Callable[[], None]) -> Outcome:
+    if job.skip:
+        return Outcome(job.source.name, job.target, "skipped")
+    try:
+        report = work(job, go_on)
+    except Exception as error:
+        if os.environ.get("RMFD_DEBUG"):
+            raise
+        return failed(job.source.name, job.target, error)
+    seconds = round(report.seconds, 3)
+    return Outcome(job.source.name, job.target, "done", report.frames, report.frames_before, seconds, report.warnings)
 
 
 def failed(source: str, target: str | None, error: Exception) -> Outcome:

@@ -28,7 +28,7 @@ from rmfd_cli.options import Compare, DerainOptions, Encoding, Hardware
 from rmfd_cli.stages import Spent
 
 if TYPE_CHECKING:
-    from rmfd_cli.derain import DerainReport
+    from rmfd_cli.derain import DerainReport, Progress
 
 EPILOG = f"""\b
 Examples:
@@ -41,6 +41,7 @@ Examples:
   rmfd derain long.mkv -o dry.mkv --resume
   rmfd derain rtsp://camera/1 -o dry.mkv --duration 30s
   rmfd derain recordings/ -o dry/ --report dry.json
+  rmfd derain recordings/ -o dry/ --jobs 4
   rmfd derain *.mp4 -o 'dry/{{stem}}_dry{{suffix}}'
   find . -name '*.mp4' -print0 | rmfd derain --from-file - --null -o 'dry/{{folder}}/{{stem}}{{suffix}}'
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | rmfd derain - -o - | ffmpeg -i - out.mp4
@@ -134,6 +135,9 @@ def derain(
         ),
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first input that fails.")] = False,
+    at_once: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, metavar="N", help="How many inputs are restored at a time, by one model.")
+    ] = 1,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what became of each input as JSON.", show_default=False)
     ] = None,
@@ -212,25 +216,30 @@ def derain(
             tell_outcome(outcome, quiet)
         warn = unheard if quiet else _warn
         spent: Spent | None = {} if stats else None
-        restore = lazy_restorer(model, device, memory, warn, spent, any(not job.skip for job in jobs))
-        going_on = lazy_restorer_from(model, device, memory, warn, spent) if resume else None
+        of_each = memory and memory // at_once
+        restore = lazy_restorer(model, device, of_each, warn, spent, any(not job.skip for job in jobs), at_once)
+        going_on = lazy_restorer_from(model, device, of_each, warn, spent, at_once) if resume else None
         if verbose:
             _print_details(model, device, options)
-        style: Style = "none" if quiet else progress
+        # Two bars cannot be drawn at a time.
+        style: Style = "none" if quiet else "plain" if at_once > 1 and progress in ("auto", "rich") else progress
         pictures = _frame_rate(frame_rate), bits and int(bits), pipe_format
         wish = _Wish(restore, going_on, spent, options, preview, *pictures, style)
         work = partial(_outline, wish=wish, device=device) if dry_run else partial(_derain, wish=wish)
+        at_once = 1 if dry_run else at_once
         began, left = monotonic(), list(jobs)
         log: Callable[..., None] = partial(log_event, log_file, log_format) if log_file else lambda event, **values: None
         log("begin", rmfd=__version__, inputs=len(jobs), dry_run=dry_run)
         try:
-            for outcome in run_jobs(jobs, work, fail_fast=fail_fast):
-                del left[0]
+            for job, outcome in run_jobs(jobs, work, fail_fast=fail_fast, at_once=at_once):
+                left.remove(job)
                 ended.append(outcome)
                 tell_outcome(outcome, quiet, told=dry_run and outcome.status == "done")
                 log(outcome.status, **{key: value for key, value in asdict(outcome).items() if key != "status"})
         finally:
             ended += [Outcome(job.source.name, job.target, "not done") for job in left]
+            order = {job.source.name: place for place, job in enumerate(jobs)}
+            ended.sort(key=lambda outcome: order.get(outcome.source, -1))
             if report is not None:
                 write_report(report, as_json(ended, monotonic() - began, __version__))
             if len(ended) > 1 and not quiet and not dry_run:
@@ -284,14 +293,19 @@ class _Wish:
     style: Style
 
 
-def _derain(job: Job, wish: _Wish) -> "DerainReport":
+def _derain(job: Job, go_on: Callable[[], None], wish: _Wish) -> "DerainReport":
     from rmfd_cli.cli.progress import progress_on_stderr
     from rmfd_cli.derain import derain as run
     from rmfd_cli.derain import derain_in_segments
 
     make_folders(job)
     source, target, options, notes = _ends(job, wish)
-    with progress_on_stderr(shown(Path(job.source.name).name), wish.style) as on_progress:
+    with progress_on_stderr(shown(Path(job.source.name).name), wish.style) as show:
+
+        def on_progress(now: "Progress") -> None:
+            show(now)
+            go_on()
+
         if wish.going_on is None:
             report = run(source, target, wish.restore, options, on_progress, wish.spent)
         else:
@@ -300,7 +314,7 @@ def _derain(job: Job, wish: _Wish) -> "DerainReport":
     return replace(report, warnings=(*notes, *report.warnings))
 
 
-def _outline(job: Job, wish: _Wish, device: str) -> "DerainReport":
+def _outline(job: Job, go_on: Callable[[], None], wish: _Wish, device: str) -> "DerainReport":
     from rmfd_cli.batch.outline import outline
     from rmfd_cli.derain import DerainReport
     from rmfd_cli.model.streaming import choose_device

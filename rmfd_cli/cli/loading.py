@@ -5,11 +5,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rmfd_cli.stages import Spent
     from rmfd_cli.types import RestoreFrom
+
+
+Value = TypeVar("Value")
 
 
 def unheard(text: str) -> None:
@@ -23,6 +26,7 @@ def lazy_restorer(
     warn: Callable[[str], None] = unheard,
     spent: "Spent | None" = None,
     soon: bool = False,
+    at_once: int = 1,
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """The model as a function, loaded once, when the first frame is asked for.
 
@@ -33,16 +37,17 @@ def lazy_restorer(
         warn: likewise.
         spent: likewise.
         soon: whether it is certain to be asked for; then torch is imported while other things are waited for.
+        at_once: how many videos the model will see at a time.
     """
     if soon:
         threading.Thread(target=_import_model, name="import").start()
 
-    @cache
+    @_once
     def load() -> Any:
         # Torch takes seconds to import: a missing file should not have to wait for it.
         from rmfd_cli.model.streaming import restorer
 
-        _settle_process()
+        _settle_process(at_once)
         return restorer(model, device, memory_bytes, warn, spent)
 
     return lambda pictures: load()(pictures)
@@ -54,17 +59,18 @@ def lazy_restorer_from(
     memory_bytes: int | None = None,
     warn: Callable[[str], None] = unheard,
     spent: "Spent | None" = None,
+    at_once: int = 1,
 ) -> "tuple[RestoreFrom, Callable[[], dict[str, str]]]":
     """As `lazy_restorer`, of a model that can go on; and what decides its results."""
 
-    @cache
+    @_once
     def load() -> Any:
         from rmfd_cli.model.memory import restorer_from
 
-        _settle_process()
+        _settle_process(at_once)
         return restorer_from(model, device, memory_bytes, warn, spent)
 
-    @cache
+    @_once
     def identify() -> dict[str, str]:
         from rmfd_cli.model.memory import identity
 
@@ -79,8 +85,19 @@ def _import_model() -> None:
         importlib.import_module("rmfd_cli.model.streaming")
 
 
-def _settle_process() -> None:
+def _once(make: Callable[[], Value]) -> Callable[[], Value]:
+    """Made when first asked for, by whichever thread."""
+    lock, cached = threading.Lock(), cache(make)
+
+    def made() -> Value:
+        with lock:
+            return cached()
+
+    return made
+
+
+def _settle_process(at_once: int) -> None:
     from rmfd_cli.model.process import keep_freed_memory, share_cores
 
     keep_freed_memory()
-    share_cores()
+    share_cores(at_once)

@@ -15,9 +15,13 @@ BUSY_STAGES = 2
 """Stages of `streaming.restore` that are at work at any moment: stage 1, and the two others between them."""
 
 
-def share_cores() -> None:
-    """Divides the cores among the stages: with every stage asking for all of them, they wait for each other."""
-    threads = max(1, (os.cpu_count() or 1) // BUSY_STAGES)
+def share_cores(videos: int = 1) -> None:
+    """Divides the cores among the stages: with every stage asking for all of them, they wait for each other.
+
+    Args:
+        videos: how many are restored at a time.
+    """
+    threads = max(1, (os.cpu_count() or 1) // (BUSY_STAGES * videos))
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
 
