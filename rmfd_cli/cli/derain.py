@@ -217,7 +217,7 @@ def derain(
         warn = unheard if quiet else _warn
         spent: Spent | None = {} if stats else None
         of_each = memory and memory // at_once
-        restore = lazy_restorer(model, device, of_each, warn, spent, any(not job.skip for job in jobs), at_once)
+        restore = lazy_restorer(model, device, of_each, warn, spent, at_once)
         going_on = lazy_restorer_from(model, device, of_each, warn, spent, at_once) if resume else None
         if verbose:
             _print_details(model, device, options)

@@ -1,9 +1,7 @@
 """The model as a function, loaded when its first frame comes: torch takes seconds to import."""
 
-import importlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +23,6 @@ def lazy_restorer(
     memory_bytes: int | None = None,
     warn: Callable[[str], None] = unheard,
     spent: "Spent | None" = None,
-    soon: bool = False,
     at_once: int = 1,
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """The model as a function, loaded once, when the first frame is asked for.
@@ -36,11 +33,8 @@ def lazy_restorer(
         memory_bytes: likewise.
         warn: likewise.
         spent: likewise.
-        soon: whether it is certain to be asked for; then torch is imported while other things are waited for.
         at_once: how many videos the model will see at a time.
     """
-    if soon:
-        threading.Thread(target=_import_model, name="import").start()
 
     @_once
     def load() -> Any:
@@ -77,12 +71,6 @@ def lazy_restorer_from(
         return identity(model, device, memory_bytes)
 
     return lambda pictures, memory: load()(pictures, memory), identify
-
-
-def _import_model() -> None:
-    # What is wrong with it is told when it is needed.
-    with suppress(Exception):
-        importlib.import_module("rmfd_cli.model.streaming")
 
 
 def _once(make: Callable[[], Value]) -> Callable[[], Value]:
