@@ -61,8 +61,8 @@ def test_what_a_neighbour_does_not_show_is_not_trusted():
     clip = torch.stack([wide[:, :, 5 * t : 5 * t + SIZE] for t in range(FRAMES)])
     _, trust = covered_truth(clip)
     inner = slice(RADIUS, FRAMES - RADIUS)
-    assert trust[inner, :, 8:-8, -8:].mean() < 0.1
-    assert trust[inner, :, 8:-8, :8].mean() < 0.1
+    assert trust[inner, :, 8:-8, -8:].mean() < 0.15
+    assert trust[inner, :, 8:-8, :8].mean() < 0.15
     assert trust[inner, :, 8:-8, 16:-16].mean() > 0.9
 
 
