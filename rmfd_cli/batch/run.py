@@ -42,7 +42,7 @@ def run_jobs(
     *,
     fail_fast: bool = False,
     at_once: int = 1,
-) -> Generator[tuple[Job, Outcome], None, None]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Do the jobs, begun in their order.
 
     Args:
@@ -53,19 +53,20 @@ def run_jobs(
         at_once: How many are under way at a time, each in a thread.
 
     Yields:
-        A job that has ended or was skipped, and its outcome. Leaving the iterator early gives up what is under way.
+        The place of a job that has ended or was skipped, and its outcome. Leaving the iterator early gives up what is under
+        way.
     """
-    one_by_one = ((job, _outcome(job, work, lambda: None)) for job in jobs)
+    one_by_one = ((place, _outcome(job, work, lambda: None)) for place, job in enumerate(jobs))
     with closing(one_by_one if at_once == 1 else _several(jobs, work, at_once)) as outcomes:
-        for job, outcome in outcomes:
-            yield job, outcome
+        for place, outcome in outcomes:
+            yield place, outcome
             if fail_fast and outcome.status == "failed":
                 return
 
 
 def _several(
     jobs: Sequence[Job], work: "Callable[[Job, Callable[[], None]], DerainReport]", at_once: int
-) -> Generator[tuple[Job, Outcome], None, None]:
+) -> Generator[tuple[int, Outcome], None, None]:
     stop = threading.Event()
 
     def go_on() -> None:
@@ -73,7 +74,7 @@ def _several(
             raise KeyboardInterrupt
 
     with ThreadPoolExecutor(at_once) as pool:
-        running = {pool.submit(_outcome, job, work, go_on): job for job in jobs}
+        running = {pool.submit(_outcome, job, work, go_on): place for place, job in enumerate(jobs)}
         try:
             for ended in as_completed(running):
                 yield running[ended], ended.result()

@@ -227,19 +227,16 @@ def derain(
         wish = _Wish(restore, going_on, spent, options, preview, *pictures, style)
         work = partial(_outline, wish=wish, device=device) if dry_run else partial(_derain, wish=wish)
         at_once = 1 if dry_run else at_once
-        began, left = monotonic(), list(jobs)
+        began, outcomes = monotonic(), dict[int, Outcome]()
         log: Callable[..., None] = partial(log_event, log_file, log_format) if log_file else lambda event, **values: None
         log("begin", rmfd=__version__, inputs=len(jobs), dry_run=dry_run)
         try:
-            for job, outcome in run_jobs(jobs, work, fail_fast=fail_fast, at_once=at_once):
-                left.remove(job)
-                ended.append(outcome)
+            for place, outcome in run_jobs(jobs, work, fail_fast=fail_fast, at_once=at_once):
+                outcomes[place] = outcome
                 tell_outcome(outcome, quiet, told=dry_run and outcome.status == "done")
                 log(outcome.status, **{key: value for key, value in asdict(outcome).items() if key != "status"})
         finally:
-            ended += [Outcome(job.source.name, job.target, "not done") for job in left]
-            order = {job.source.name: place for place, job in enumerate(jobs)}
-            ended.sort(key=lambda outcome: order.get(outcome.source, -1))
+            ended += [outcomes.get(k) or Outcome(job.source.name, job.target, "not done") for k, job in enumerate(jobs)]
             if report is not None:
                 write_report(report, as_json(ended, monotonic() - began, __version__))
             if len(ended) > 1 and not quiet and not dry_run:

@@ -52,19 +52,20 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
         what lies outside the picture in a neighbour.
     """
     frames, _, height, width = rainy.shape
-    lumas = [luma_for_flow(luma) for luma in split(rainy)[0][:, 0].cpu().numpy()]
+    luma, _ = split(rainy)
+    small = [luma_for_flow(plane) for plane in luma[:, 0].cpu().numpy()]
     truth, trust = rainy.clone(), torch.zeros_like(rainy[:, :1])
     for t in range(RADIUS, frames - RADIUS):
         around, inside = [rainy[t]], torch.ones_like(trust[t], dtype=torch.bool)
         for k in (k for k in range(-RADIUS, RADIUS + 1) if k):
-            flow = torch.from_numpy(enlarge_flow(estimate_flow(lumas[t], lumas[t + k]), (height, width))).to(rainy.device)
+            flow = torch.from_numpy(enlarge_flow(estimate_flow(small[t], small[t + k]), (height, width))).to(rainy.device)
             grid = sampling_grid(flow[None])
             around.append(warp(rainy[None, t + k], grid)[0])
             inside &= (grid.abs() <= 1).all(-1)  # beyond, the border is repeated, and agrees with itself
         registered = torch.stack(around)
         median = registered.median(0).values
-        ordered = _luma(registered).sort(0).values
-        excess = _luma(rainy[t]) - ordered[RADIUS]
+        ordered = split(registered)[0].sort(0).values
+        excess = luma[t] - ordered[RADIUS]
         covered = ((excess - NOISE) / NOISE).clamp(0, 1)
         truth[t] = torch.lerp(rainy[t], median, covered)
         agree = ordered[RADIUS + 1] - ordered[RADIUS - 1] < AGREEMENT
@@ -100,8 +101,3 @@ def _draw(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px:
         veil_known=unknown,
         hazy_known=trust,
     )
-
-
-def _luma(rgb: Tensor) -> Tensor:
-    """`[..., 3, H, W]` to `[..., 1, H, W]`, BT.601 weights."""
-    return (rgb * rgb.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(-3, keepdim=True)

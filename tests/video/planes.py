@@ -64,6 +64,13 @@ def smooth_rgb(width: int, height: int, phase: float) -> NDArray[np.float64]:
     return 0.5 + 0.3 * np.stack(waves, axis=-1)
 
 
+def stored_planes(rgb: NDArray[np.float64], form: PlaneFormat, colour: Colour) -> Planes:
+    """The rounded code values of a picture; grey is that of its luma."""
+    luma, *chroma = exact_codes(rgb, form.bits, colour)
+    planes = [luma] if form.name.startswith("gray") else [luma, *(shrink(plane, form.chroma_shift) for plane in chroma)]
+    return tuple(np.rint(plane).astype(np.uint8 if form.bits == 8 else np.uint16) for plane in planes)
+
+
 def shrink(plane: NDArray[np.float64], shift: tuple[int, int]) -> NDArray[np.float64]:
     """Box average over the pixels that exist, the plain way."""
     rows, columns = (np.arange(0, plane.shape[axis], 1 << shift[1 - axis]) for axis in (0, 1))

@@ -10,7 +10,15 @@ from rmfd_cli.video.colour import choose_colour, native_format, nearest_planar, 
 from rmfd_cli.video.reader import VideoReader
 from tests import media
 from tests.conftest import Clip
-from tests.video.planes import FORMATS, MATRICES, colour_of, exact_codes, layout, random_planes, shrink, smooth_rgb
+from tests.video.planes import (
+    FORMATS,
+    MATRICES,
+    colour_of,
+    layout,
+    random_planes,
+    smooth_rgb,
+    stored_planes,
+)
 
 
 def frame_of(planes: Planes, name: str) -> av.VideoFrame:
@@ -33,10 +41,7 @@ def test_rgb_is_what_the_standard_says(name: str, matrix: Matrix, full_range: bo
         image = smooth_rgb(width, height, 0.3)
         if name.startswith("gray"):
             image = np.repeat(image[..., :1], 3, axis=-1)
-        luma, *chroma = exact_codes(image, form.bits, colour)
-        planes = [luma] if name.startswith("gray") else [luma, *(shrink(plane, form.chroma_shift) for plane in chroma)]
-        stored = tuple(np.rint(plane).astype(np.uint8 if form.bits == 8 else np.uint16) for plane in planes)
-        rgb = to_rgb(frame_of(stored, name), colour, VideoReformatter())
+        rgb = to_rgb(frame_of(stored_planes(image, form, colour), name), colour, VideoReformatter())
         assert rgb.shape == (height, width, 3)
         assert rgb.dtype == (np.uint8 if form.bits == 8 else np.uint16)
         error = rgb / np.iinfo(rgb.dtype).max - image

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from rmfd_cli.types import Colour, Matrix, PlaneFormat, Planes
+from rmfd_cli.types import Matrix
 from rmfd_cli.video.ycc import add_change, rgb_change, turned, ycc_of_planes, ycc_of_rgb
 from tests.video.planes import (
     FORMATS,
@@ -14,11 +13,10 @@ from tests.video.planes import (
     SIZES,
     chroma_shape,
     colour_of,
-    exact_codes,
     layout,
     random_planes,
-    shrink,
     smooth_rgb,
+    stored_planes,
 )
 
 
@@ -31,10 +29,10 @@ def test_planes_and_the_rgb_that_they_stand_for_are_seen_alike(name: str, matrix
         image = smooth_rgb(width, height, 0.3)
         if name.startswith("gray"):
             image = np.repeat(image[..., :1], 3, axis=-1)
-        luma, *chroma = exact_codes(image, form.bits, colour)
-        planes = [luma] if name.startswith("gray") else [luma, *(shrink(plane, form.chroma_shift) for plane in chroma)]
-        stored = tuple(np.rint(plane).astype(np.uint8 if form.bits == 8 else np.uint16) for plane in planes)
-        seen, meant = ycc_of_planes(stored, form, colour), ycc_of_rgb(image.astype(np.float32), matrix)
+        seen, meant = (
+            ycc_of_planes(stored_planes(image, form, colour), form, colour),
+            ycc_of_rgb(image.astype(np.float32), matrix),
+        )
         assert seen.luma.shape == (height, width)
         assert seen.chroma.shape == meant.chroma.shape == (2, *chroma_shape(width, height, (1, 1)))
         assert seen.luma.dtype == seen.chroma.dtype == np.float32
@@ -124,14 +122,9 @@ def test_the_difference_of_two_pictures_turns_the_codes_of_one_into_the_other(
         if name.startswith("gray"):
             before, after = (np.repeat(image[..., :1], 3, axis=-1) for image in (before, after))
 
-        def codes(image: NDArray[np.float64], form: PlaneFormat = form, colour: Colour = colour) -> Planes:
-            luma, *chroma = exact_codes(image, form.bits, colour)
-            planes = [luma, *(shrink(plane, form.chroma_shift) for plane in chroma)]
-            return tuple(np.rint(plane).astype(np.uint8 if form.bits == 8 else np.uint16) for plane in planes)
-
-        start = codes(before)[:1] if name.startswith("gray") else codes(before)
+        start, end = (stored_planes(image, form, colour) for image in (before, after))
         result = add_change(start, form, colour, ycc_of_rgb((after - before).astype(np.float32), matrix))
-        for index, (got, want) in enumerate(zip(result, codes(after), strict=False)):
+        for index, (got, want) in enumerate(zip(result, end, strict=True)):
             # Chroma that is finer than the network's, or coarser in one direction, is interpolated.
             interpolated = index and form.chroma_shift != (1, 1)
             assert np.abs(got.astype(int) - want.astype(int)).max() <= (max(2, 0.012 * 2**form.bits) if interpolated else 1.5)
