@@ -53,11 +53,18 @@ def reverse_flow(flow: Flow) -> Flow:
 
     A search of its own is no better for the network (docs/decisions.md).
     """
-    there, no_second_map = _places(*flow.shape[:2]) - flow, np.empty(0, np.float32)
-    return -np.asarray(cv2.remap(flow, there, no_second_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    back = np.empty_like(flow)
+    _remap(flow, _places(*flow.shape[:2]) - flow, back)
+    return -back
 
 
-@functools.lru_cache(maxsize=2)
+def _remap(image: NDArray[np.float32], places: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+    """`image` at `places`, bilinear, into `target`; the edge is repeated."""
+    # An empty array in the place of None, which the types ask for, gives numbers of nowhere (OpenCV 5.0).
+    cv2.remap(image, places, None, cv2.INTER_LINEAR, target, cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+
+
+@functools.lru_cache(maxsize=4)
 def _places(rows: int, columns: int) -> Flow:
     """(x, y) of every pixel."""
     return np.dstack(np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)))
@@ -79,53 +86,62 @@ def _search() -> cv2.DISOpticalFlow:
     return search
 
 
-def sampling_grid(
-    flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0), size: tuple[int, int] | None = None
-) -> Tensor:
-    """Where the pixels of the current frame lie in a neighbour, in the coordinates of `grid_sample`.
+def places(flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0)) -> Tensor:
+    """Where the pixels of the current frame lie in a neighbour.
 
     Args:
-        flow: `[B, H, W, 2]` displacement (x, y) in pixels.
+        flow: `[B, H, W, 2]` displacement (x, y) in pixels, contiguous.
         every: take only the middle of each block of so many pixels, for images that are so much smaller.
         corner: (top, left) of the neighbour in pixels of the current frame, where both are pieces of larger ones.
-        size: (height, width) of the neighbour in pixels, where it is not that of the current frame.
 
     Returns:
-        `[B, H/every, W/every, 2]`.
+        `[B, H/every, W/every, 2]`, (x, y) in pixels of a neighbour that is so much smaller.
     """
-    height, width = flow.shape[1:3]
-    flow = flow[:, every // 2 :: every, every // 2 :: every]
-    still = _still_grid(*flow.shape[1:3], flow.device)
-    (top, left), (rows, columns) = corner, size or (height, width)
-    if (top, left, rows, columns) != (0, 0, height, width):
-        shift = flow.new_tensor([(width - 2 * left) / columns - 1, (height - 2 * top) / rows - 1])
-        still = torch.addcmul(shift, still, flow.new_tensor([width / columns, height / rows]))
-    # A row at a time, since pairs of numbers are too short to be added fast.
-    scale = flow.new_tensor([2 / columns, 2 / rows]).repeat(flow.shape[2])
-    return torch.addcmul(still.flatten(-2), flow.flatten(-2), scale).view_as(flow)
+    if every > 1:
+        # A pair of numbers is moved as one.
+        flow = flow.view(_PAIR[flow.dtype])[:, every // 2 :: every, every // 2 :: every].contiguous().view(flow.dtype)
+    found = torch.add(_still_places(*flow.shape[1:3], flow.device), flow, alpha=1 / every)
+    top, left = corner
+    return found if corner == (0, 0) else found.sub_(flow.new_tensor([left / every, top / every]))
 
 
-# As many as tiles of one frame have shapes, at two resolutions.
-@functools.lru_cache(maxsize=18)
-def _still_grid(rows: int, columns: int, device: torch.device) -> Tensor:
+_PAIR = {torch.float32: torch.int64, torch.float64: torch.complex128}
+
+
+# As many as tiles of one frame have shapes, at three resolutions.
+@functools.lru_cache(maxsize=27)
+def _still_places(rows: int, columns: int, device: torch.device) -> Tensor:
     # An ordinary tensor even when first asked for during inference, since training may ask next.
     with torch.inference_mode(False):
-        still = torch.empty(rows, columns, 2, device=device)
-        still[..., 0] = torch.linspace(1 / columns - 1, 1 - 1 / columns, columns, device=device)
-        still[..., 1] = torch.linspace(1 / rows - 1, 1 - 1 / rows, rows, device=device)[:, None]
-    return still
+        return torch.from_numpy(_places(rows, columns)).to(device)
 
 
-def warp(image: Tensor, grid: Tensor) -> Tensor:
+def warp(image: Tensor, places: Tensor) -> Tensor:
     """The neighbour as it would look from the current frame.
 
     Args:
-        image: `[B, C, H, W]`, the neighbour.
-        grid: `[B, H, W, 2]`, from `sampling_grid`.
+        image: `[B, C, h, w]`, the neighbour.
+        places: `[B, H, W, 2]`, from the function of that name.
 
     Returns:
         `[B, C, H, W]`, bilinear; what lies outside the neighbour repeats its edge.
     """
-    # Half precision cannot hold a pixel position; positions and interpolation stay in the flow's own precision.
+    if _is_for_opencv(image):
+        warped = image.new_empty(1, image.shape[1], *places.shape[1:3])
+        for plane, target in zip(image[0], warped[0], strict=True):
+            _remap(plane.numpy(), places[0].numpy(), target.numpy())
+        return warped
+    # From -1 to 1 between the outer edges of the outer pixels. Half precision cannot hold a position: that stays as it is.
+    size = places.new_tensor([image.shape[-1], image.shape[-2]])
+    grid = (2 * places + 1) / size - 1
     warped = F.grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return warped.to(image.dtype)
+
+
+def _is_for_opencv(image: Tensor) -> bool:
+    """Whether OpenCV can warp it, which for a plane takes half of torch's time on a CPU, but knows no gradients."""
+    is_plain = image.device.type == "cpu" and image.dtype == torch.float32 and not image.requires_grad
+    return is_plain and image.shape[0] == 1 and image.shape[1] <= 2 and max(image.shape) < _OPENCV_MOST_PX
+
+
+_OPENCV_MOST_PX = 1 << 15

@@ -4,6 +4,7 @@ Rain is next to colourless, so that all that is compared is luma; colour is carr
 channels would cost. The rain model is linear and holds in these coordinates as in RGB.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,8 @@ from torch.nn import functional as F
 # ITU-R BT.601: R = Y + Cr / _RED, B = Y + Cb / _BLUE, where Cb and Cr reach from -0.5 to 0.5.
 _RED, _BLUE = 0.5 / (1 - 0.299), 0.5 / (1 - 0.114)
 _LUMA = (0.299, 0.587, 0.114)
+_WORDS = {2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
+"""Numbers of so many bytes."""
 
 
 class Image(NamedTuple):
@@ -60,10 +63,38 @@ def enlarge(x: Tensor, factor: int) -> Tensor:
 
 
 def to_pixels(x: Tensor, factor: int) -> Tensor:
-    """What `F.pixel_shuffle` does, in half its time on a CPU."""
+    """What `F.pixel_shuffle` does, in a quarter of its time on a CPU: a row of a block is moved as one number."""
+    if x.requires_grad:
+        return F.pixel_shuffle(x, factor)
     batch, channels, height, width = x.shape
-    blocks = x.reshape(batch, channels // factor**2, factor, factor, height, width).permute(0, 1, 4, 2, 5, 3)
-    return blocks.reshape(batch, channels // factor**2, factor * height, factor * width)
+    rows = x.contiguous(memory_format=torch.channels_last) if x.stride(1) != 1 else x
+    words = rows.permute(0, 2, 3, 1).view(_WORDS[factor * x.element_size()])
+    words = words.view(batch, height, width, channels // factor**2, factor).permute(0, 3, 1, 4, 2)
+    return words.contiguous().view(x.dtype).view(batch, channels // factor**2, height * factor, width * factor)
+
+
+def to_blocks(planes: Sequence[tuple[Tensor, int]], dtype: torch.dtype) -> Tensor:
+    """What `F.pixel_unshuffle` does, one after the other and side by side, in a third of its time on a CPU.
+
+    Args:
+        planes: pictures `[B, C, H, W]` and the sides of their blocks, by which all come to the same size.
+        dtype: of the result.
+
+    Returns:
+        `[B, ΣC·factor², H/factor, W/factor]`, channels last in memory.
+    """
+    if any(x.requires_grad for x, _ in planes):
+        return torch.cat([F.pixel_unshuffle(x.to(dtype), factor) for x, factor in planes], 1)
+    first, factor = planes[0]
+    batch, height, width = first.shape[0], first.shape[2] // factor, first.shape[3] // factor
+    sizes = [x.shape[1] * factor**2 for x, factor in planes]
+    blocks = torch.empty(batch, height, width, sum(sizes), dtype=dtype, device=first.device)
+    for (x, factor), part in zip(planes, torch.split(blocks, sizes, 3), strict=True):
+        word = _WORDS[factor * blocks.element_size()]
+        words = x.to(dtype).contiguous().view(word).view(batch, -1, height, factor, width)
+        for channel, target in enumerate(torch.split(part.view(word), factor, 3)):
+            target.copy_(words[:, channel].permute(0, 1, 3, 2))
+    return blocks.permute(0, 3, 1, 2)
 
 
 def from_rgb(rgb: Tensor) -> Image:

@@ -9,14 +9,16 @@ Convolutions run in the precision of their weights, float32 or bfloat16; pixels,
 stay in the precision of the window.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli import physics
-from rmfd_cli.model.align import sampling_grid, warp
+from rmfd_cli.model.align import places, warp
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_pixels
+from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_blocks, to_pixels
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
 
@@ -48,7 +50,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, h, w]` to the same shape."""
-        return x + F.relu(self.conv(x))
+        return x + F.relu(self.conv(x), inplace=True)
 
 
 class ConvGru(nn.Module):
@@ -66,35 +68,15 @@ class ConvGru(nn.Module):
         return hidden + update * (candidate.to(hidden.dtype) - hidden)
 
 
-class Squeeze(nn.Module):
-    """Space to depth and a 1×1 convolution in one, from luma and chroma to a quarter of the resolution.
-
-    Args:
-        planes: of luma, and of what is known of it.
-        width: channels of the result.
-    """
-
-    def __init__(self, planes: int, width: int) -> None:
-        super().__init__()
-        self.luma = nn.Conv2d(planes, width, 4, stride=4)
-        self.chroma = nn.Conv2d(2, width, 2, stride=2, bias=False)
-
-    def forward(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """`[B, planes, H, W]` and `[B, 2, H/2, W/2]` to `[B, width, H/4, W/4]`, in the weights' precision."""
-        dtype = self.luma.weight.dtype
-        squeezed: Tensor = self.luma(luma.to(dtype)) + self.chroma(chroma.to(dtype))
-        return squeezed
-
-
 class InverseRecovery(nn.Module):
     """Stage 1: streaks, drops and veil of the current frame, estimated under the rain model of `physics`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, deep, hidden = config.width, config.deep_width, config.hidden
-        # Over the frame and how the luma of median, neighbours and memory departs from its own.
-        self.squeeze = Squeeze(1 + 3, deep)
-        self.remember = nn.Conv2d(1, deep, 4, stride=4, bias=False)
+        # Over the frame and how the luma of median, neighbours and memory departs from its own, in blocks of 4×4 pixels.
+        self.squeeze = nn.Conv2d(16 * (1 + 3) + 4 * 2, deep, 1)
+        self.remember = nn.Conv2d(16, deep, 1, bias=False)
         self.enter = _conv(deep, width)
         self.down = nn.Conv2d(width, deep, 2, stride=2)
         self.deep = nn.Sequential(*(Residual(deep, 2 if k == 1 else 1) for k in range(config.deep_blocks)))
@@ -120,27 +102,27 @@ class InverseRecovery(nn.Module):
         From the random beginning, a thousand updates taught less than this filter knows (docs/decisions.md).
         """
         pixels = torch.arange(16)
-        for layer in (self.squeeze.luma, self.squeeze.chroma, self.remember, self.enter, self.up, self.decode.conv):
+        for layer in (self.squeeze, self.remember, self.enter, self.up, self.decode.conv):
             layer.weight[pixels] = 0
             if layer.bias is not None:
                 layer.bias[pixels] = 0
-        self.squeeze.luma.weight[pixels, 1, pixels // 4, pixels % 4] = -4
+        self.squeeze.weight[pixels, 16 + pixels] = -4
         self.enter.weight[pixels, pixels, 1, 1] = 1
         self.rain.weight[:, pixels] = 0
         self.rain.weight[16 * MAPS.index("covered") + pixels, pixels] = FILTER_GAIN
 
-    def gather(self, frame: Image, previous: Tensor, following: Tensor) -> Tensor:
-        """The evidence of a window, from its frame and the departures of its neighbours' luma."""
-        low, high = torch.minimum(previous, following), torch.maximum(previous, following)
-        median = torch.clamp(high, max=0) + torch.clamp(low, min=0)
-        evidence: Tensor = self.squeeze(torch.cat([frame.luma, median, previous, following], 1), frame.chroma)
+    def gather(self, frame: Image, departures: Sequence[Tensor]) -> Tensor:
+        """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
+        planes = [(x, 4) for x in (frame.luma, *departures)]
+        evidence: Tensor = self.squeeze(to_blocks([*planes, (frame.chroma, 2)], self.squeeze.weight.dtype))
         return evidence
 
     def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter and an eighth, and the new hidden state; `last` is how the last luma of H departs."""
         evidence = registered.evidence
-        skip = F.relu(self.enter(F.relu(evidence + self.remember(last.to(evidence.dtype)))))
-        deep = self.deep(F.relu(self.down(skip)))
+        memory = self.remember(to_blocks([(last, 4)], evidence.dtype))
+        skip = F.relu(self.enter(F.relu(evidence + memory, inplace=True)), inplace=True)
+        deep = self.deep(F.relu(self.down(skip), inplace=True))
         start = deep[:, : self.hidden]
         last_hidden = torch.zeros_like(start, dtype=last.dtype) if hidden is None else warp(hidden, registered.backwards_coarse)
         hidden = self.recur(start, last_hidden)
@@ -180,7 +162,7 @@ class Refinement(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.squeeze = Squeeze(1, config.width)
+        self.squeeze = nn.Conv2d(16 + 4 * 2, config.width, 1)
         self.join = nn.Conv2d(config.width, config.width, 1, bias=False)
         self.body = nn.Sequential(*(Residual(config.width) for _ in range(config.refine_blocks)))
         self.out = nn.Conv2d(config.width, 16 + 4 * 2, 1)
@@ -189,7 +171,8 @@ class Refinement(nn.Module):
 
     def forward(self, coarse: Image, features: Tensor) -> Image:
         """The correction to the coarse estimate, from it and the features of stage 1."""
-        x = F.relu(self.squeeze(*coarse) + self.join(features))
+        blocks = to_blocks([(coarse.luma, 4), (coarse.chroma, 2)], features.dtype)
+        x = F.relu(self.squeeze(blocks) + self.join(features), inplace=True)
         maps = self.out(self.body(x))
         dtype = coarse.luma.dtype
         return Image(to_pixels(maps[:, :16], 4).to(dtype), to_pixels(maps[:, 16:], 2).to(dtype))
@@ -235,36 +218,34 @@ class Rmfd(nn.Module):
         """Brings the neighbours of a window into register; needs no state, so it can run ahead."""
         height, width = window.current.luma.shape[-2:]
         frame, previous, following = (x.padded(UNIT) for x in (window.current, window.previous, window.following))
-        sides = frame.luma.shape[-2:]
         to_previous, to_following = (
-            pad_to(x.permute(0, 3, 1, 2), *sides).permute(0, 2, 3, 1) for x in (window.to_previous, window.to_following)
+            pad_to(x.permute(0, 3, 1, 2), *frame.luma.shape[-2:]).permute(0, 2, 3, 1).contiguous()
+            for x in (window.to_previous, window.to_following)
         )
-        before = (window.previous_corner, (previous.luma.shape[-2], previous.luma.shape[-1]))
-        after = (window.following_corner, (following.luma.shape[-2], following.luma.shape[-1]))
-        backwards = sampling_grid(to_previous, 1, *before)
+        backwards, backwards_half, backwards_coarse = (
+            places(to_previous, every, window.previous_corner) for every in (1, 2, UNIT)
+        )
         # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
         previous_luma = warp(previous.luma, backwards) - frame.luma
         following = Image(
-            warp(following.luma, sampling_grid(to_following, 1, *after)) - frame.luma,
-            warp(following.chroma, sampling_grid(to_following, 2, *after)) - frame.chroma,
+            warp(following.luma, places(to_following, 1, window.following_corner)) - frame.luma,
+            warp(following.chroma, places(to_following, 2, window.following_corner)) - frame.chroma,
         )
+        low = torch.minimum(previous_luma, following.luma).clamp(max=0)
+        high = torch.maximum(previous_luma, following.luma).clamp(min=0)
+        # Of the frame itself, which departs by nothing, and its neighbours.
+        median = previous_luma + following.luma - low - high
         # Everything that needs no state is done here, since `recover` is the slowest part of a step.
         return Registered(
             frame,
             following,
-            Image(
-                torch.minimum(previous_luma, following.luma).clamp(max=0) - MEMORY_MARGIN,
-                following.chroma.clamp(max=0) - MEMORY_MARGIN,
-            ),
-            Image(
-                torch.maximum(previous_luma, following.luma).clamp(min=0) + MEMORY_MARGIN,
-                following.chroma.clamp(min=0) + MEMORY_MARGIN,
-            ),
-            self.recovery.gather(frame, previous_luma, following.luma),
+            Image(low - MEMORY_MARGIN, following.chroma.clamp(max=0) - MEMORY_MARGIN),
+            Image(high + MEMORY_MARGIN, following.chroma.clamp(min=0) + MEMORY_MARGIN),
+            self.recovery.gather(frame, (median, previous_luma, following.luma)),
             cells_of_frame(frame),
             backwards,
-            sampling_grid(to_previous, 2, *before),
-            sampling_grid(to_previous, UNIT, *before),
+            backwards_half,
+            backwards_coarse,
             (height, width),
         )
 

@@ -88,6 +88,8 @@ def load_as_wished(model: str, device: str, memory_bytes: int | None) -> tuple[R
     """A model on its device and in that one's precision, and what is left to us when memory runs out; as of `restorer`."""
     where = choose_device(device)
     network = load_model(find_weights(model)).to(where, precision_for(where))
+    # On a CPU, too, convolutions are a quarter faster so, and blocks of pixels lie together.
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network, where, Wish(memory_bytes, any_device=device == "auto")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, sampling_grid, warp
+from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, places, warp
 from rmfd_cli.model.image import split
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.data import Batch, clip_flows, stack
@@ -53,15 +53,16 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
     """
     frames, _, height, width = rainy.shape
     luma, _ = split(rainy)
+    edges = rainy.new_tensor([width, height]) - 0.5
     small = [luma_for_flow(plane) for plane in luma[:, 0].cpu().numpy()]
     truth, trust = rainy.clone(), torch.zeros_like(rainy[:, :1])
     for t in range(RADIUS, frames - RADIUS):
         around, inside = [rainy[t]], torch.ones_like(trust[t], dtype=torch.bool)
         for k in (k for k in range(-RADIUS, RADIUS + 1) if k):
             flow = torch.from_numpy(enlarge_flow(estimate_flow(small[t], small[t + k]), (height, width))).to(rainy.device)
-            grid = sampling_grid(flow[None])
-            around.append(warp(rainy[None, t + k], grid)[0])
-            inside &= (grid.abs() <= 1).all(-1)  # beyond, the border is repeated, and agrees with itself
+            there = places(flow[None])
+            around.append(warp(rainy[None, t + k], there)[0])
+            inside &= ((there >= -0.5) & (there <= edges)).all(-1)  # beyond, the border is repeated, and agrees with itself
         registered = torch.stack(around)
         median = registered.median(0).values
         ordered = split(registered)[0].sort(0).values

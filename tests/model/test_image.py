@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import darkest, enlarge, from_rgb, halve, join, split, to_pixels, to_rgb
+from rmfd_cli.model.image import darkest, enlarge, from_rgb, halve, join, split, to_blocks, to_pixels, to_rgb
 from rmfd_cli.video.ycc import ycc_of_rgb
 
 
@@ -42,10 +42,27 @@ def test_enlarging_is_bilinear_interpolation(factor):
     torch.testing.assert_close(enlarge(x, factor), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("factor", [2, 4])
-def test_to_pixels_is_pixel_shuffle(factor):
-    x = noise(2, 3 * factor**2, 5, 7)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_to_pixels_is_pixel_shuffle(factor, layout, dtype):
+    x = noise(2, 3 * factor**2, 5, 7).to(dtype).contiguous(memory_format=layout)
     assert torch.equal(to_pixels(x, factor), F.pixel_shuffle(x, factor))
+    assert torch.equal(to_pixels(x[:, factor**2 :], factor), F.pixel_shuffle(x[:, factor**2 :], factor))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_to_blocks_is_pixel_unshuffle(dtype):
+    luma, chroma = noise(2, 3, 8, 12), noise(2, 2, 4, 6)
+    expected = torch.cat([F.pixel_unshuffle(luma, 4), F.pixel_unshuffle(chroma, 2)], 1).to(dtype)
+    assert torch.equal(to_blocks([(luma, 4), (chroma, 2)], dtype), expected)
+
+
+def test_blocks_and_pixels_pass_gradients_on():
+    x = noise(1, 1, 8, 8).requires_grad_(True)
+    weights = noise(1, 1, 8, 8)
+    (to_pixels(to_blocks([(x, 4)], x.dtype), 4) * weights).sum().backward()
+    torch.testing.assert_close(x.grad, weights)
 
 
 def test_halving_averages_two_by_two():

@@ -175,7 +175,7 @@ def test_the_loss_of_one_batch_falls(folder, tmp_path):
     wanted = options(folder, tmp_path, learning_rate=5e-3)
     learner = make_learner(wanted, TINY, None, Ranks(), CPU)
     lesson = Lesson(draw_batch([texture], 11, 0, size=2, frames=3, crop_px=48), None)
-    totals = [sum(update(learner, lesson, range(3), None, wanted, LossWeights())[0].values()) for _ in range(60)]
+    totals = [sum(update(learner, lesson, range(3), None, wanted, LossWeights())[0].values()) for _ in range(80)]
     assert totals[-1] < 0.85 * totals[0]
 
 
