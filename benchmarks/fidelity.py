@@ -36,7 +36,8 @@ DISPOSITIONS = Disposition.forced | Disposition.comment | Disposition.hearing_im
 NO_TAG = (2, 2, 2)
 TICKS = {
     **dict.fromkeys((".mkv", ".webm", ".flv"), Fraction(1, 1000)),
-    **dict.fromkeys((".ts", ".m2ts"), Fraction(1, 90000)),
+    **dict.fromkeys((".ts", ".m2ts", ".mpg"), Fraction(1, 90000)),
+    ".wmv": Fraction(1, 1000),
 }
 """Of containers whose times are coarser than a millionth of a second."""
 
@@ -89,6 +90,8 @@ def tracks_in_mp4(path: Path) -> Path:
 
 FORMATS = [f"yuv{chroma}p{bits}" for chroma in ("420", "422", "444") for bits in ("", "10le", "12le")]
 PRORES_4444 = ("-c:v", "prores_ks", "-profile:v", "4444")
+NEW_SOUND = {".mpg": "mp2", ".wmv": "mp2", ".avi": "mp2", ".mxf": "pcm_s16le -ar 48000", ".ogv": "libvorbis"}
+"""Sound that containers with less room take."""
 SOURCES = [
     Source("plain H.264 and AAC, whole model", media.cfr, ".mp4", strength="1"),
     Source("plain H.264 and AAC", media.cfr, ".mp4"),
@@ -99,6 +102,25 @@ SOURCES = [
     Source("transport stream (clock starts anywhere)", converted, ".ts", ".mp4", arguments={"arguments": ("-c", "copy")}),
     *(Source("plain H.264 and AAC", media.cfr, ".mp4", into) for into in (".ts", ".m2ts", ".3gp", ".nut", ".flv")),
     *(Source("variable frame rate", media.vfr, ".mp4", into) for into in (".ts", ".nut", ".flv")),
+    *(
+        Source(
+            f"B-frames, sound as {sound.split()[0]}",
+            converted,
+            ".mkv",
+            into,
+            arguments={"arguments": ("-c:v", "libx264", "-bf", "3", "-c:a", *sound.split())},
+        )
+        for into, sound in NEW_SOUND.items()
+    ),
+    Source("plain H.264 and AAC", media.cfr, ".mp4", ".avi"),
+    Source("plain H.264 and AAC", media.cfr, ".mp4", ".3g2"),
+    *(Source("variable frame rate", media.vfr, ".mp4", into) for into in (".avi", ".wmv", ".mxf")),
+    *(Source("audio 0.7 s late", media.late_audio, ".mp4", into) for into in (".avi", ".wmv")),
+    *(Source("title, place, creation time", stamped, ".mp4", into) for into in (".avi", ".wmv", ".mpg", ".mxf", ".ogv")),
+    *(Source("rotated by 90°", media.rotated, ".mp4", into, arguments={"degrees": 90}) for into in (".avi", ".mpg")),
+    *(Source("chapters, attachment, title, place", media.rich, ".mkv", into) for into in (".avi", ".wmv")),
+    *(Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", into) for into in (".avi", ".wmv")),
+    Source("pixels 4:3", media.anamorphic, ".mp4", ".avi"),
     Source("in a folder, mirrored", media.cfr, ".mp4", way=ways.a_folder_mirrored),
     Source("a file on stdin", media.cfr, ".mp4", way=ways.redirected),
     Source("y4m through two pipes", ways.raw, ".y4m", way=ways.through_pipes),

@@ -27,13 +27,13 @@ from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.streaming import find_weights, precision_for
 from rmfd_cli.model.tiling import frame_box, pixels
 from rmfd_cli.model.values import State, Window
-from rmfd_cli.options import Encoding
+from rmfd_cli.options import USUAL_CODEC
 from rmfd_cli.types import Ycc
 from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.ycc import add_change, seen
 
-SETTINGS = ("-c:v", Encoding.codec, "-preset", "veryfast", "-crf", "18")
+SETTINGS = ("-c:v", USUAL_CODEC, "-preset", "veryfast", "-crf", "18")
 FRAME_RATE = 25
 LEAST_FRAMES = 24
 

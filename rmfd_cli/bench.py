@@ -7,7 +7,7 @@ from time import perf_counter
 
 from rmfd_cli.derain import derain
 from rmfd_cli.errors import OutputError
-from rmfd_cli.options import DerainOptions, Encoding
+from rmfd_cli.options import USUAL_CODEC, DerainOptions
 from rmfd_cli.stages import Spent
 from rmfd_cli.types import Restore
 from rmfd_cli.video import ffmpeg
@@ -87,7 +87,7 @@ def measure(source: Path, restore: Restore, spent: Spent, binary: str) -> Speed:
 
 
 def _transcode(source: Path, target: Path, binary: str) -> float:
-    coding = ("-c:v", Encoding.codec, "-preset", "veryfast", "-crf", "18")
+    coding = ("-c:v", USUAL_CODEC, "-preset", "veryfast", "-crf", "18")
     command = [binary, "-v", "error", "-nostdin", "-y", "-i", str(source), "-map", "0:v:0", *coding, str(target)]
     began = perf_counter()
     try:

@@ -22,6 +22,7 @@ from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, Pi
 from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.segments import SEGMENT_FRAMES, SegmentWriter
+from rmfd_cli.video.streams import coded_for
 from rmfd_cli.video.trial import choose_encoder
 from rmfd_cli.video.work import Work, file_identity
 from rmfd_cli.video.writer import VideoWriter
@@ -195,7 +196,8 @@ def _identity(
     asked["extra"] = " ".join(f"{name}={value}" for name, value in options.encoding.extra)
     binary = find_ffmpeg(options.ffmpeg)
     # Which one --hw auto takes may be another one tomorrow.
-    encoder = choose_encoder(binary, options.encoding, info.format, composed_size(info, options.compare)).codec
+    encoding = coded_for(target, options.encoding)
+    encoder = choose_encoder(binary, encoding, info.format, composed_size(info, options.compare)).codec
     made_by = {"rmfd": __version__, "ffmpeg": version(binary), "target": target.name, "segment": f"{segment_frames} frames"}
     made_by["encoder"] = encoder
     return {**file_identity(path), **made_by, **model, **{name: str(value) for name, value in asked.items()}}

@@ -15,12 +15,16 @@ HARDWARE = ("nvenc", "qsv", "vaapi", "videotoolbox")
 Hardware: TypeAlias = Literal["none", "auto", "nvenc", "qsv", "vaapi", "videotoolbox"]
 
 
+USUAL_CODEC = "libx264"
+"""What nearly every container is usually coded with."""
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How the video is compressed."""
 
-    codec: str = "libx264"
-    """Name of an ffmpeg encoder; `ffv1` is lossless."""
+    codec: str = "auto"
+    """Name of an ffmpeg encoder; `ffv1` is lossless, `auto` what the container is usually coded with."""
     crf: float | None = None
     """Constant quality, lower is better and larger; None for a good default of the encoder (18 with libx264)."""
     preset: str | None = None

@@ -122,6 +122,20 @@ def test_a_lossless_result_of_variable_rate_is_that_of_an_ordinary_run(clip, tmp
     assert_ordinary(clip(media.vfr), tmp_path, ".mkv", {})
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".mpg", ".wmv", ".mxf", ".ogv"])
+def test_containers_of_one_rate_or_one_order_go_on_too(clip, tmp_path, suffix):
+    source, target = clip(media.b_frames), tmp_path / f"out{suffix}"
+    options = DerainOptions(strength=0)
+    killed(source, target, options)
+    assert go(source, target, options).frames_before == LENGTH
+    before, after = frames_of(source), frames_of(target)
+    assert [media.frame_number(frame.planes[0]) for frame in after] == list(range(len(before)))
+    with VideoReader(source) as one, VideoReader(target) as other:
+        ticks = one.info.time_base, other.info.time_base
+    spans = [(frames[-1].pts - frames[0].pts) * tick for frames, tick in zip((before, after), ticks, strict=True)]
+    assert abs(spans[0] - spans[1]) < 0.001
+
+
 def assert_ordinary(source: Path, folder: Path, suffix: str, asked: dict) -> None:
     options = DerainOptions(encoding=FFV1, **asked)
     whole, target = folder / f"whole{suffix}", folder / f"out{suffix}"

@@ -15,7 +15,8 @@ from rmfd_cli.video.compose import composed_size
 from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.pictures import PictureFolder, PictureReader
 from rmfd_cli.video.pipe import Pipe
-from rmfd_cli.video.streams import companions, container_of
+from rmfd_cli.video.steady import moved_sound, steady_for
+from rmfd_cli.video.streams import coded_for, companions, container_of
 from rmfd_cli.video.trial import choose_encoder
 from rmfd_cli.video.ycc import seen
 
@@ -89,13 +90,15 @@ def _written(video: Reader, target: Target, options: DerainOptions) -> tuple[str
         raise OutputExistsError(f"{target}: exists; remove it or pass --overwrite")
     binary = find_ffmpeg(options.ffmpeg)
     size = composed_size(info, options.compare)
-    settings = choose_encoder(binary, options.encoding, info.format, size)
+    settings = choose_encoder(binary, coded_for(Path(target), options.encoding), info.format, size)
     said = [f"{name.partition(':')[0]} {value}" for name, value in settings.options.items() if name != "c:v:0"]
     lost = settings.warnings if isinstance(video, PictureReader) else (*video.left_behind, *settings.warnings)
     encoded = ", ".join([settings.codec, *said])
     along = companions(info, container)
+    steady_for(Path(target), settings.codec, info, options.start_seconds, options.end_seconds)
+    moved = moved_sound(Path(target), along, options.start_seconds)
     kept = ", ".join(f"{count} {kind}" for kind, count in along.counts.items() if count)
-    return encoded, kept, (*along.warnings, *lost)
+    return encoded, kept, (*along.warnings, *moved, *lost)
 
 
 def _described(info: VideoInfo, frames: int | None) -> str:

@@ -98,7 +98,9 @@ def derain(
     duration: Annotated[
         float | None, typer.Option(parser=parse_length, metavar="TIME", help="Stop after so long, such as 30s.")
     ] = None,
-    codec: Annotated[str, typer.Option(help="An encoder of ffmpeg; ffv1 is lossless.")] = Encoding.codec,
+    codec: Annotated[
+        str, typer.Option(help="An encoder of ffmpeg; ffv1 is lossless; auto is libx264, or what OUT's container is made for.")
+    ] = Encoding.codec,
     crf: Annotated[float | None, typer.Option(help="Quality, lower is better. [default: 18 for libx264]")] = Encoding.crf,
     preset: Annotated[
         str | None, typer.Option(help="Speed of the encoder. [default: veryfast for libx264, libx265]")

@@ -15,7 +15,7 @@ import typer
 from rmfd_cli import __version__
 from rmfd_cli.cli.outcome import errors_as_lines
 from rmfd_cli.errors import MachineError, RmfdError
-from rmfd_cli.options import Encoding
+from rmfd_cli.options import USUAL_CODEC
 from rmfd_cli.video import hardware
 
 EPILOG = """\b
@@ -31,7 +31,7 @@ Exit codes:
 
 PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "ffmpeg-python", "imageio-ffmpeg", "safetensors", "typer", "rich")
 ENCODERS = (
-    *(Encoding.codec, "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks"),
+    *(USUAL_CODEC, "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks"),
     *hardware.ENCODERS,
 )
 """Those worth knowing about; any other that ffmpeg has can be named, too."""
@@ -136,8 +136,8 @@ def _encoding(wish: str | None) -> Iterator[Finding]:
         return
     for name in ENCODERS:
         problem = try_encoder(binary, name)
-        works = "works" + (", the default" if name == Encoding.codec else "")
-        yield Finding("encoder", name, problem is None, problem or works, needed=name == Encoding.codec)
+        works = "works" + (", the default" if name == USUAL_CODEC else "")
+        yield Finding("encoder", name, problem is None, problem or works, needed=name == USUAL_CODEC)
 
 
 def _weights() -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import Any
 from rmfd_cli.types import VideoInfo
 from rmfd_cli.video.encoding import Settings
 from rmfd_cli.video.keeping import field_options, hdr_options
-from rmfd_cli.video.streams import shifts_times
+from rmfd_cli.video.streams import CONTAINERS
 from rmfd_cli.video.traits import Traits
 
 __all__ = ["encoding_options", "is_mp4", "muxer_options", "picture_options"]
@@ -34,7 +34,9 @@ def picture_options(binary: str, source: VideoInfo, traits: Traits) -> dict[str,
     return options
 
 
-def encoding_options(settings: Settings, source: VideoInfo, traits: Traits, height_px: int) -> dict[str, Any]:
+def encoding_options(
+    settings: Settings, source: VideoInfo, traits: Traits, height_px: int, tick: Fraction, in_order: bool
+) -> dict[str, Any]:
     """Options of the output that have its video encoded with the source's own times and tags.
 
     Args:
@@ -42,11 +44,14 @@ def encoding_options(settings: Settings, source: VideoInfo, traits: Traits, heig
         source: What the pictures are.
         traits: What they carry.
         height_px: Of the pictures as stored.
+        tick: Seconds, of which all times are multiples.
+        in_order: Whether pictures have to be coded in the order in which they are shown.
     """
-    tick, options = source.time_base, settings.options
+    options = settings.options
     fields = field_options(settings.codec, traits.field_order, height_px)
     options = {
         **options,
+        **({"bf:v:0": "0"} if in_order else {}),
         # What is asked for comes behind, and wins.
         **{name: f"{value}:{options[name]}" if name in options else value for name, value in fields.items()},
         "fps_mode:v:0": "passthrough",
@@ -63,7 +68,8 @@ def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
         suffix: Of the file.
         time_base: Of the video.
     """
-    if shifts_times(suffix):
+    container = CONTAINERS.get(suffix.lower())
+    if container is not None and container.shifts_times and container.rate == "any":
         # The clock of a transport stream would begin at 1.4 s unless told otherwise.
         return {"avoid_negative_ts": "make_non_negative", "muxdelay": "0", "muxpreload": "0"}
     options = {"avoid_negative_ts": "disabled"}
@@ -76,7 +82,7 @@ def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
 
 def is_mp4(suffix: str) -> bool:
     """Whether files with this suffix are MP4 or its parent, QuickTime."""
-    return suffix.lower() in (".mp4", ".m4v", ".mov", ".3gp")
+    return suffix.lower() in (".mp4", ".m4v", ".mov", ".3gp", ".3g2")
 
 
 def _filters(source: VideoInfo, traits: Traits) -> list[str]:

@@ -26,7 +26,15 @@ class Span:
         return Span(self.frames + 1, self.first_pts, max(pts, self.last_pts + 1))
 
 
-def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bool = False) -> list[str]:
+def stream_kinds(path: Path) -> list[str]:
+    """The kind of each stream of a file: video, audio, subtitle, data, attachment."""
+    with av.open(str(path), metadata_errors="replace") as container:
+        return [stream.type for stream in container.streams]
+
+
+def check_frames(
+    path: Path, meant: Span, time_base: Fraction, clock_is_free: bool = False, in_order: bool = False
+) -> list[str]:
     """Read a file back, without decoding it.
 
     Args:
@@ -34,6 +42,8 @@ def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bo
         meant: The frames of its first video stream.
         time_base: Of `meant`.
         clock_is_free: Whether all times may be off by the same amount.
+        in_order: Whether its frames are stored in the order in which they are shown. Then the time of decoding is that of
+            showing, which of some codecs in a container with one time for both would be a guess.
 
     Returns:
         The kind of each of its streams.
@@ -48,8 +58,9 @@ def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bo
             tick = stream.time_base or Fraction(1)
             count, first, last = 0, math.inf, -math.inf
             for packet in container.demux(stream):
-                if packet.pts is not None and not packet.is_discard:
-                    count, first, last = count + 1, min(first, packet.pts), max(last, packet.pts)
+                time = packet.dts if in_order else packet.pts
+                if time is not None and not packet.is_discard:
+                    count, first, last = count + 1, min(first, time), max(last, time)
     except (av.FFmpegError, OSError, IndexError) as error:
         raise OutputError(f"the written file cannot be read back: {error}") from error
     if count != meant.frames:

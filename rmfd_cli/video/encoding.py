@@ -16,6 +16,8 @@ from rmfd_cli.video import hardware
 from rmfd_cli.video.ffmpeg import Encoder, Process
 
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libvpx-vp9": 24.0, "libaom-av1": 24.0, "libsvtav1": 24.0}
+_DEFAULT_SCALE = {**dict.fromkeys(("mpeg1video", "mpeg2video", "mpeg4", "wmv1", "wmv2"), "2"), "libtheora": "9"}
+"""Of encoders that have no crf: their own scale of quality, on which they would else keep to a rate for small screens."""
 _DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "veryfast"}
 _EVEN_SIZES_ONLY = ("264", "265", "hevc")
 
@@ -65,6 +67,8 @@ def encoder_settings(encoding: Encoding, encoder: Encoder, source: PlaneFormat, 
         quality = _DEFAULT_CRF.get(name) if encoding.crf is None and not own_rate else encoding.crf
         if quality is not None:
             options["crf:v:0"] = f"{quality:g}"
+        elif name in _DEFAULT_SCALE and not own_rate:
+            options["q:v:0"] = _DEFAULT_SCALE[name]
     if encoding.preset is not None and "preset" not in encoder.options:
         raise UsageError(f"the encoder {name} has no --preset")
     if preset := encoding.preset or _DEFAULT_PRESET.get(name):

@@ -10,7 +10,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import OutputError
-from rmfd_cli.video.streams import shifts_times
+from rmfd_cli.video.streams import CONTAINERS
 
 
 def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> None:
@@ -44,8 +44,9 @@ def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> No
 
 
 def piece_suffix(suffix: str) -> str:
-    """The suffix of the pieces of a file: its own, or QuickTime's where its kind moves times."""
-    return ".mov" if shifts_times(suffix) else suffix
+    """The suffix of the pieces of a file: its own, or that of a container which keeps times as they are."""
+    container = CONTAINERS.get(suffix.lower())
+    return (container.pieces if container else "") or suffix
 
 
 def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:

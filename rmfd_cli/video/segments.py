@@ -54,7 +54,7 @@ class SegmentWriter:
                 self._path = self._new_path(piece_suffix(self._writer.target.suffix))
                 self._run, self._span = self._writer.encode_segment(self._path), Span()
             every = self._all.then(pts - self._writer.shift_ticks)
-            self._run.write(planes, every.last_pts)
+            self._run.write(planes, self._writer.time_in_file(self._all, every))
             self._all, self._span, self._remember = every, self._span.then(every.last_pts), remember
             if self._span.frames == self._length:
                 self._end_segment(self._run)

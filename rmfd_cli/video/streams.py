@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.container import InputContainer
 from av.stream import Disposition
 
 from rmfd_cli.errors import InputError, UsageError
+from rmfd_cli.options import USUAL_CODEC, Encoding
 from rmfd_cli.types import VideoInfo
 from rmfd_cli.video.opening import open_input
 
@@ -32,6 +33,24 @@ class Container:
     """Whether nothing may be before zero in it, so that all times are moved by the same amount."""
     holds: frozenset[str] = frozenset(("chapters", "tags", "languages of tracks", "titles of tracks", "roles of tracks"))
     """What it has a place for besides streams."""
+    tags: frozenset[str] | None = None
+    """The tags that it has a place for; None for any, where `holds` names them."""
+    lost_tags: frozenset[str] = frozenset()
+    """Those that it has no place for."""
+    codecs: tuple[str, ...] = ()
+    """The encoders whose frames come back one by one; empty if it does not matter."""
+    usual_codec: str = USUAL_CODEC
+    """What its video is coded with unless asked otherwise."""
+    rate: Literal["any", "gaps", "steady"] = "any"
+    """Whether it holds frames at any time, or of one frame rate only, with frames left out or without."""
+    begins_together: bool = False
+    """Whether sound begins with the first frame, wherever it began."""
+    ends_together: bool = False
+    """Whether sound ends with the last frame at the latest."""
+    pieces: str = ""
+    """The suffix of another container for pieces of its video, which keeps times and packets as they are; empty for its own."""
+    in_order: bool = False
+    """Whether frames have to be stored in the order in which they are shown, which leaves out B-frames."""
 
 
 _TEXT = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
@@ -45,17 +64,49 @@ _MATROSKA = Container(
     data=False,
 )
 _3GP = Container("mov_text", frozenset({"mov_text"}), attachments=False, pictures=False, data=False)
-_NUT = Container(None, frozenset(), attachments=False, pictures=False, data=False, shifts_times=True)
+_NUT = Container(None, frozenset(), attachments=False, pictures=False, data=False, shifts_times=True, pieces=".mov")
 _FLV = replace(_NUT, holds=frozenset({"tags"}))
 _TS = replace(_NUT, copied_subtitles=frozenset({"dvb_subtitle"}), holds=frozenset({"languages of tracks"}))
-_WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False)
+_WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False, usual_codec="libvpx-vp9")
+_PROGRAM_STREAM = replace(_NUT, holds=frozenset(), codecs=("mpeg1video", "mpeg2video"), usual_codec="mpeg2video")
+_RIFF_TAGS = frozenset(("title", "artist", "album", "comment", "copyright", "date", "genre", "track"))
+_AVI = replace(
+    _NUT,
+    holds=frozenset({"tags", "titles of tracks"}),
+    tags=_RIFF_TAGS,
+    usual_codec="mpeg4",
+    rate="gaps",
+    begins_together=True,
+    pieces=".mkv",
+    in_order=True,
+)
+_ASF = replace(
+    _NUT,
+    holds=frozenset({"tags", "chapters", "languages of tracks"}),
+    lost_tags=frozenset({"creation_time"}),
+    usual_codec="wmv2",
+    pieces=".nut",
+    in_order=True,
+)
+_MXF = replace(
+    _NUT,
+    holds=frozenset(),
+    usual_codec="mpeg2video",
+    rate="steady",
+    begins_together=True,
+    ends_together=True,
+    pieces=".mkv",
+    in_order=True,
+)
+_OGG = replace(_NUT, holds=frozenset(), usual_codec="libtheora", rate="steady", pieces=".mkv", in_order=True)
 
 CONTAINERS = {
-    **{".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".3gp": _3GP, ".mkv": _MATROSKA, ".webm": _WEBM},
+    **{".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".3gp": _3GP, ".3g2": _3GP, ".mkv": _MATROSKA, ".webm": _WEBM},
     **{".ts": _TS, ".m2ts": _TS, ".mts": _TS, ".nut": _NUT, ".flv": _FLV},
+    **{".mpg": _PROGRAM_STREAM, ".mpeg": _PROGRAM_STREAM, ".vob": _PROGRAM_STREAM, ".wmv": _ASF, ".asf": _ASF},
+    **{".avi": _AVI, ".mxf": _MXF, ".ogv": _OGG},
 }
-"""By lower-case suffix: those that keep the time of every frame. AVI, MPEG-PS and ASF do not, with B-frames or a variable
-frame rate (docs/inputs.md)."""
+"""By lower-case suffix: those that can keep the time of every frame, if need be of one frame rate (docs/inputs.md)."""
 
 _KEPT_VIDEO_TAGS = ("language", "title", "handler_name", "timecode", "creation_time")
 
@@ -109,6 +160,9 @@ class Companions:
     """The earliest time in the source."""
     video_start_seconds: Fraction
     """The earliest time of its video."""
+    sound_starts_seconds: dict[int, Fraction]
+    """The time of the first packet of each audio stream that goes along, by index in the source, where the container lets
+    sound begin with the picture; what an encoder puts before the sound counts."""
     warnings: tuple[str, ...]
     """One line for each stream that is left behind, naming it."""
 
@@ -123,7 +177,7 @@ class Companions:
         )
 
 
-_NONE = Companions((), {}, frozenset(), (), {}, {}, (), False, (), Fraction(0), Fraction(0), ())
+_NONE = Companions((), {}, frozenset(), (), {}, {}, (), False, (), Fraction(0), Fraction(0), {}, ())
 
 
 def container_of(target: Path) -> Container:
@@ -137,6 +191,20 @@ def container_of(target: Path) -> Container:
         what = f"'{target.suffix}' is no container that keeps every frame's time" if target.suffix else "the name has no suffix"
         raise UsageError(f"{target}: {what}; use one of {' '.join(CONTAINERS)}")
     return container
+
+
+def coded_for(target: Path, encoding: Encoding) -> Encoding:
+    """`encoding` with the codec that `auto` stands for.
+
+    Raises:
+        UsageError: There is no such container, or it loses frames of the codec that is asked for.
+    """
+    container = container_of(target)
+    if encoding.codec == "auto":
+        return replace(encoding, codec=container.usual_codec)
+    if container.codecs and encoding.codec not in container.codecs:
+        raise UsageError(f"{target}: loses frames of {encoding.codec}; leave --codec out, or use {', '.join(container.codecs)}")
+    return encoding
 
 
 def shifts_times(suffix: str) -> bool:
@@ -201,9 +269,13 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
             data.append(index)
         else:
             warnings.append(f"{stream.type} stream {index} ({name}) does not fit the target and is left out")
-    if lost := _without_place(source, kept, chapter_count, container.holds):
+    if lost := _without_place(source, kept, chapter_count, container):
         warnings.append(f"the target has no place for {', '.join(lost)}: left out")
     video = source.streams[video_index]
+    sounds = [source.streams[index] for index in kept if source.streams[index].type == "audio"]
+    if container.ends_together:
+        late = "ends with the last frame at the latest; what goes on after it is left out"
+        warnings += [f"audio stream {stream.index} {late}" for stream in sounds]
     kinds = [source.streams[index].type for index in kept] + ["attachment"] * len(covers)
     return Companions(
         streams=tuple(kept),
@@ -217,14 +289,20 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
         video_tags=tuple(_tags(video.metadata.items())),
         source_start_seconds=Fraction(source.start_time or 0, av.time_base),
         video_start_seconds=(video.start_time or 0) * Fraction(video.time_base),
+        sound_starts_seconds=_first_packets(source, sounds) if container.begins_together else {},
         warnings=tuple(warnings),
     )
 
 
-def _without_place(source: Any, kept: Iterable[int], chapter_count: int, holds: frozenset[str]) -> list[str]:
-    """What a container that holds so much besides streams has no place for, of what a source has."""
+def _without_place(source: Any, kept: Iterable[int], chapter_count: int, container: Container) -> list[str]:
+    """What a container has no place for besides streams, of what a source has."""
     streams = [source.streams[index] for index in kept]
     tags = [key for key in source.metadata if key.lower() not in (*BRAND_TAGS, "encoder", "duration")]
+    if "tags" in container.holds:
+        tags = [
+            key for key in tags if key.lower() in container.lost_tags or key.lower() not in (container.tags or {key.lower()})
+        ]
+    holds = container.holds - {"tags"}
     found = {
         "chapters": chapter_count > 0,
         "tags": bool(tags),
@@ -234,6 +312,16 @@ def _without_place(source: Any, kept: Iterable[int], chapter_count: int, holds: 
     }
     lost = [name for name, is_there in found.items() if is_there and name not in holds]
     return [f"tags ({', '.join(tags)})" if name == "tags" else name for name in lost]
+
+
+def _first_packets(source: Any, streams: list[Any]) -> dict[int, Fraction]:
+    found: dict[int, Fraction] = {}
+    for packet in source.demux(streams) if streams else ():
+        if packet.pts is not None:
+            found.setdefault(packet.stream.index, packet.pts * Fraction(packet.time_base))
+        if len(found) == len(streams):
+            break
+    return found
 
 
 def _codec_name(stream: Any) -> str:

@@ -10,19 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import av
-
 from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
 from rmfd_cli.video import ffmpeg
 from rmfd_cli.video.arguments import encoding_options, is_mp4, muxer_options, picture_options
-from rmfd_cli.video.checking import Span, check_frames
+from rmfd_cli.video.checking import Span, check_frames, stream_kinds
 from rmfd_cli.video.encoding import Run, grey
 from rmfd_cli.video.keeping import lost_in_target, lost_inside
 from rmfd_cli.video.location import NETWORK_SECONDS, is_url
 from rmfd_cli.video.place import check_target, create_temporary
-from rmfd_cli.video.streams import companions, container_of
+from rmfd_cli.video.steady import moved_sound, steady_for
+from rmfd_cli.video.streams import coded_for, companions, container_of
 from rmfd_cli.video.traits import PLAIN, Traits, read_traits
 from rmfd_cli.video.trial import choose_encoder
 
@@ -33,7 +32,7 @@ _PROBE_SECONDS = 60.0
 _PROBE_BYTES = 160_000  # more than a pipe holds: written only if somebody reads
 
 # What muxers say of a stream that they have no place for.
-_MISFIT = ("supported", "Could not find tag")
+_MISFIT = ("supported", "Unsupported", "implemented", "Could not find tag")
 
 
 class VideoWriter:
@@ -115,9 +114,13 @@ class VideoWriter:
         self._container = container_of(self._target)
         check_target(self._target, self._source.path, self._overwrite)
         self._binary = ffmpeg.find_ffmpeg(self._binary_wish)
-        self._settings = choose_encoder(self._binary, self._encoding, self._source.format, (self._width, self._height))
+        encoding, size = coded_for(self._target, self._encoding), (self._width, self._height)
+        self._settings = choose_encoder(self._binary, encoding, self._source.format, size)
         self.warnings += self._settings.warnings
         self._companions = companions(self._source, self._container)
+        between = self._start_seconds, self._end_seconds
+        self._steady = steady_for(self._target, self._settings.codec, self._source, *between)
+        self.warnings += moved_sound(self._target, self._companions, self._start_seconds)
         if self._known_traits is not None or self._source.path is None:
             self._traits = self._known_traits or PLAIN
         else:
@@ -207,7 +210,8 @@ class VideoWriter:
         return ffmpeg.command(self._binary, pictures, info.path, source, along.streams, path, target, first, joined)
 
     def _encoding_options(self) -> dict[str, Any]:
-        return encoding_options(self._settings, self._source, self._traits, self._height)
+        tick = 1 / self._steady.rate if self._steady else self._source.time_base
+        return encoding_options(self._settings, self._source, self._traits, self._height, tick, self._container.in_order)
 
     def muxer_options(self, path: Path) -> dict[str, str]:
         """What the muxer of a file with the target's video has to be told for exact times."""
@@ -219,7 +223,7 @@ class VideoWriter:
         try:
             self._probe_once()
             # Some muxers leave out what they do not know without a word.
-            if not data or self._count_data_streams() >= data:
+            if not data or (self._temporary and stream_kinds(self._temporary).count("data") >= data):
                 return
         except OutputError:
             if not data:
@@ -229,17 +233,12 @@ class VideoWriter:
 
     def _check_streams(self) -> None:
         """See whether the moment of grey comes back as what it was: some containers take everything, as unknown data."""
-        with av.open(str(self._temporary), metadata_errors="replace") as container:
-            kinds = [stream.type for stream in container.streams]
+        kinds = stream_kinds(self._temporary) if self._temporary else []
         meant = {"video": 1, **self._companions.counts}
         if missing := [kind for kind, count in meant.items() if kinds.count(kind) < count]:
             raise OutputError(
                 f"{self._target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
             )
-
-    def _count_data_streams(self) -> int:
-        with av.open(str(self._temporary), metadata_errors="replace") as container:
-            return len(container.streams.data)
 
     def _probe_once(self) -> None:
         assert self._temporary is not None
@@ -276,10 +275,26 @@ class VideoWriter:
             self.shift_ticks = pts
         written = self._written.then(pts - self.shift_ticks)
         try:
-            self._run.write(planes, written.last_pts)
+            self._run.write(planes, self.time_in_file(self._written, written))
         except OutputError as error:
             raise OutputError(f"{self._target}: {error}") from error
         self._written = written
+
+    def time_in_file(self, before: Span, written: Span) -> int:
+        """The time that the last of the frames `written` is given, which is its own where the container holds any.
+
+        Args:
+            before: All frames before it.
+            written: With it.
+
+        Raises:
+            OutputError: The container holds one frame rate only, and it does not come where the next frame would.
+        """
+        if self._steady is None:
+            return written.last_pts
+        first = written.first_pts
+        last = self._steady.number(before.last_pts, first) if before.frames else -1
+        return self._steady.ticks(self._steady.next_number(written.last_pts, first, last), first)
 
     def _encode(self, command: list[str]) -> Run:
         return Run(command, self._source, (self._width, self._height), self._stall_seconds)
@@ -359,7 +374,8 @@ class VideoWriter:
             raise OutputError(f"{self._target}: {error.strerror or error}") from error
 
     def _verify(self, path: Path) -> None:
-        kinds = check_frames(path, self._written, self._source.time_base, self._container.shifts_times)
+        held = self._container
+        kinds = check_frames(path, self._written, self._source.time_base, held.shifts_times, held.in_order)
         # A cover comes back as a picture of its own.
         kinds += ["attachment"] * len(self._companions.covers)
         is_cut = self._start_seconds is not None or self._end_seconds is not None

@@ -1,5 +1,7 @@
 """Options that go to the encoder, and hardware that takes its place if it works."""
 
+from pathlib import Path
+
 import av
 import pytest
 
@@ -9,6 +11,7 @@ from rmfd_cli.types import PlaneFormat
 from rmfd_cli.video import hardware
 from rmfd_cli.video.encoding import encoder_settings
 from rmfd_cli.video.ffmpeg import Encoder
+from rmfd_cli.video.streams import coded_for
 from rmfd_cli.video.trial import choose_encoder
 from tests import media
 
@@ -17,7 +20,7 @@ DEEP = PlaneFormat("yuv420p10le", 10, (1, 1))
 
 
 def choose(encoding: Encoding, binary: str = media.FFMPEG):
-    return choose_encoder(binary, encoding, YUV, (160, 120))
+    return choose_encoder(binary, coded_for(Path("out.mp4"), encoding), YUV, (160, 120))
 
 
 def key_frames(path) -> int:

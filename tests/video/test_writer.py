@@ -307,7 +307,8 @@ def test_strange_names_are_only_names(clip, tmp_path, monkeypatch):
         ("out.mp4", {"encoding": Encoding(preset="warp")}, OutputError, "preset"),
         ("out.webm", {}, OutputError, r"WebM.*\.mkv takes"),
         ("out.ts", {"encoding": FFV1}, OutputError, r"codec of its video.*\.mkv takes"),
-        ("out.avi", {}, UsageError, "no container"),
+        ("out.mpg", {"encoding": Encoding("libx264")}, UsageError, "loses frames of libx264.*mpeg2video"),
+        ("out.mpg", {}, OutputError, r"audio codec.*\.mkv takes"),
         ("out.mp4", {"binary": "/nonexistent/ffmpeg"}, MachineError, "no such ffmpeg"),
     ],
 )
