@@ -170,7 +170,8 @@ class VideoReader:
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every frame that the decoder gives, those it holds back until flushed included, each with a `pts`."""
         step = frame_ticks(self._stream)
-        expected = self._stream.start_time or 0
+        starts = self._stream.start_time
+        expected = starts or 0
         delay: int | None = None
         for packet in self._demux():
             if packet.size:
@@ -183,6 +184,9 @@ class VideoReader:
                 continue
             for frame in frames:
                 if frame.pts is None:
+                    if not self._untimed and starts is not None and frame.dts is None:
+                        # Of a camera the first frame comes before its clock is known: the start is that of the second.
+                        expected -= step
                     self._untimed = True
                     # AVI and raw streams carry decoding order only; it shows dropped frames, which AVI counts.
                     if frame.dts is not None and delay is None:

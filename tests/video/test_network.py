@@ -7,7 +7,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -19,6 +21,7 @@ from rmfd_cli.options import DerainOptions
 from rmfd_cli.video import location, opening
 from rmfd_cli.video.reader import VideoReader
 from tests import media
+from tests.rtsp import Camera
 from tests.stand_ins import unchanged
 
 
@@ -136,6 +139,19 @@ def test_a_live_stream_is_cut_by_duration_and_its_sound_named(rmfd, live, tmp_pa
     numbers = [media.frame_number(frame.planes[0]) for frame in frames]
     assert numbers == list(range(numbers[0], numbers[0] + 20))
     assert frames[0].pts == 0
+
+
+def test_a_camera_is_recorded_by_duration_over_its_one_connection(rmfd, clip, tmp_path):
+    with Camera(clip(media.cfr), tmp_path) as camera:
+        done = rmfd("derain", camera.url, "-o", tmp_path / "o.mkv", "--duration", "0.8s")
+    assert done.exit_code == 0, done.stderr
+    assert camera.asked.count("PLAY") == 1
+    assert "audio stream 1 (aac) is left out" in done.stderr
+    with VideoReader(tmp_path / "o.mkv") as video:
+        frames = [(media.frame_number(frame.planes[0]), frame.pts * video.info.time_base) for frame in video]
+    # Its clock is known from the second frame on, and the duration counted from there.
+    assert [number for number, _ in frames] in (list(range(20)), list(range(21)))
+    assert all(abs(after - before - Fraction(1, 25)) <= Fraction(1, 1000) for (_, before), (_, after) in pairwise(frames))
 
 
 def test_a_live_stream_that_goes_silent_is_no_whole_video(clip, tmp_path, monkeypatch):
