@@ -171,7 +171,7 @@ class VideoReader:
         """Every frame that the decoder gives, those it holds back until flushed included, each with a `pts`."""
         step = frame_ticks(self._stream)
         starts = self._stream.start_time
-        expected = starts or 0
+        expected, first = starts or 0, True
         delay: int | None = None
         for packet in self._demux():
             if packet.size:
@@ -184,7 +184,7 @@ class VideoReader:
                 continue
             for frame in frames:
                 if frame.pts is None:
-                    if not self._untimed and starts is not None and frame.dts is None:
+                    if first and starts is not None and frame.dts is None:
                         # Of a camera the first frame comes before its clock is known: the start is that of the second.
                         expected -= step
                     self._untimed = True
@@ -193,7 +193,7 @@ class VideoReader:
                         delay = frame.dts - expected
                     guess = expected if frame.dts is None or delay is None else frame.dts - delay
                     frame.pts = max(guess, expected - step + 1)
-                expected = frame.pts + (frame.duration or step)
+                expected, first = frame.pts + (frame.duration or step), False
                 yield frame
         self._ended = True
 
