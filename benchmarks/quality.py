@@ -1,6 +1,6 @@
 """PSNR and SSIM of rmfd and of unlearned baselines on clean clips rained on by another generator.
 
-    python benchmarks/quality.py CLEAN_DIR [--weights FILE] [--frames 12] [--json scores.json]
+    python benchmarks/quality.py CLEAN_DIR [--weights FILE] [--frames 40] [--json scores.json]
 
 Every clip is scaled to 640 pixels in width at most; every method sees the same rainy frames, stored as most videos are: 8 bits,
 4:2:0. Scores are means over the frames of a clip, then over clips. PSNR and SSIM are on RGB; Y is the luma that derain
@@ -29,7 +29,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clean_dir", type=Path)
     parser.add_argument("--weights", default="small", help="a shipped model's name or a safetensors file")
-    parser.add_argument("--frames", type=int, default=12, help="frames per clip")
+    parser.add_argument(
+        "--frames", type=int, default=40, help="frames per clip, so many that most are restored by a state that has grown old"
+    )
     parser.add_argument("--json", type=Path, help="write all scores here")
     arguments = parser.parse_args()
     ours = restorer(arguments.weights, "cpu")

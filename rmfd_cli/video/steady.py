@@ -100,7 +100,7 @@ def _check_source(steady: Steady, source: VideoInfo, start_seconds: float | None
     if source.path is None:
         return
     try:
-        times = sorted(_times(Path(source.path), source.stream_index))
+        times = sorted(_times(source.path, source.stream_index))
     except (av.FFmpegError, OSError, IndexError) as error:
         raise InputError(f"{shown_name(source.path)}: cannot be read: {error}") from error
     begin = times[0] if times else 0
@@ -111,9 +111,9 @@ def _check_source(steady: Steady, source: VideoInfo, start_seconds: float | None
         number = steady.next_number(pts, asked[0], number)
 
 
-def _times(path: Path, stream_index: int) -> Iterator[int]:
+def _times(name: str, stream_index: int) -> Iterator[int]:
     """Those that the container says: of an AVI none, since what libav guesses of H.264 in it is off."""
-    with open_input(str(path)) as container:
+    with open_input(name) as container:
         if "avi" in container.format.name:
             return
         for packet in container.demux(container.streams[stream_index]):

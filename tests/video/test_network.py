@@ -16,7 +16,7 @@ import av
 import pytest
 
 from rmfd_cli.derain import derain
-from rmfd_cli.errors import InputError
+from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.options import DerainOptions
 from rmfd_cli.video import location, opening
 from rmfd_cli.video.reader import VideoReader
@@ -58,6 +58,15 @@ def test_a_file_on_a_web_server_comes_with_all_that_is_in_it(clip, web, tmp_path
     with av.open(str(tmp_path / "o.mkv")) as after:
         assert [stream.type for stream in after.streams] == ["video", "audio", "audio", "subtitle", "attachment"]
         assert after.metadata["title"] == "A wet street"
+
+
+def test_the_times_of_a_file_on_a_web_server_are_looked_at_ahead(clip, web, tmp_path):
+    address, folder = web
+    (folder / "even.mkv").write_bytes(clip(media.no_audio, ".mkv").read_bytes())
+    (folder / "uneven.mp4").write_bytes(clip(media.vfr).read_bytes())
+    assert derain(f"{address}/even.mkv", tmp_path / "o.avi", unchanged).frames == 30
+    with pytest.raises(OutputError, match="frame rate varies"):
+        derain(f"{address}/uneven.mp4", tmp_path / "p.avi", unchanged)
 
 
 def test_a_piece_of_a_file_on_a_web_server(rmfd, clip, web, tmp_path):
