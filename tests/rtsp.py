@@ -51,28 +51,28 @@ class Camera:
     def _serve(self) -> None:
         self._server.settimeout(20)
         connection, _ = self._server.accept()
-        with connection:
-            waiting, is_playing = b"", False
-            while not self._over.is_set():
-                ready, _, _ = select.select([connection, *(self._media if is_playing else [])], [], [], 0.1)
-                if connection in ready:
-                    try:
-                        received = connection.recv(4096)
-                    except ConnectionError:
-                        return
-                    if not received:
-                        return
-                    waiting += received
-                while b"\r\n\r\n" in waiting and not waiting.startswith(b"$"):
-                    request, _, waiting = waiting.partition(b"\r\n\r\n")
-                    connection.sendall(self._answer(request.decode()))
-                    is_playing = is_playing or self.asked[-1] == "PLAY"
-                for channel, one in enumerate(self._media):
-                    if one in ready:
-                        packet = one.recv(_LONGEST_PACKET)
-                        # Interleaved binary data, section 10.12; whoever has enough hangs up.
-                        with suppress(ConnectionError):
-                            connection.sendall(b"$" + bytes([2 * channel]) + len(packet).to_bytes(2, "big") + packet)
+        # Whoever has enough hangs up.
+        with connection, suppress(ConnectionError):
+            self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        waiting, is_playing = b"", False
+        while not self._over.is_set():
+            ready, _, _ = select.select([connection, *(self._media if is_playing else [])], [], [], 0.1)
+            if connection in ready:
+                received = connection.recv(4096)
+                if not received:
+                    return
+                waiting += received
+            while b"\r\n\r\n" in waiting and not waiting.startswith(b"$"):
+                request, _, waiting = waiting.partition(b"\r\n\r\n")
+                connection.sendall(self._answer(request.decode()))
+                is_playing = is_playing or self.asked[-1] == "PLAY"
+            for channel, one in enumerate(self._media):
+                if one in ready:
+                    packet = one.recv(_LONGEST_PACKET)
+                    # Interleaved binary data, section 10.12.
+                    connection.sendall(b"$" + bytes([2 * channel]) + len(packet).to_bytes(2, "big") + packet)
 
     def _answer(self, request: str) -> bytes:
         method, url, _ = request.split("\r\n")[0].split(" ")
