@@ -1,5 +1,7 @@
 """Derainers without learning, for comparison: temporal medians, plain and aligned by dense optical flow."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +10,14 @@ Clip = NDArray[np.float32]
 """`[T, H, W, 3]` RGB in [0, 1]."""
 
 
-def plain_median(clip: Clip, radius: int) -> Clip:
-    """Median over 2·radius + 1 frames, pixel by pixel."""
-    return np.stack([np.median([clip[k] for k in _around(t, radius, len(clip))], axis=0) for t in range(len(clip))])
+def plain_median(clip: Clip, radius: int, frames: Sequence[int]) -> Clip:
+    """Median over 2·radius + 1 frames, pixel by pixel, of the frames asked for."""
+    return np.stack([np.median([clip[k] for k in _around(t, radius, len(clip))], axis=0) for t in frames])
 
 
-def aligned_median(clip: Clip, radius: int) -> Clip:
+def aligned_median(clip: Clip, radius: int, frames: Sequence[int]) -> Clip:
     """The same after DIS flow at full resolution has brought the neighbours into register."""
-    return np.stack([np.median(_aligned(clip, t, radius), axis=0) for t in range(len(clip))])
+    return np.stack([np.median(_aligned(clip, t, radius), axis=0) for t in frames])
 
 
 def replace_outliers(clip: Clip, median: Clip) -> Clip:

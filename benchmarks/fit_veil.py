@@ -1,7 +1,7 @@
 """Fits the estimate of the veil alone, on large pieces of clips, and leaves the rest of the network as it is.
 
-    python benchmarks/fit_veil.py CLEAN_DIR --init WEIGHTS --out VEIL.safetensors [--clips 1500] [--updates 5000] \
-        [--margin 0.14] [--gain 1.9]
+    python benchmarks/fit_veil.py CLEAN_DIR --init WEIGHTS --out VEIL.safetensors [--clips 1900] [--updates 7000] \
+        [--margin 0.12] [--gain 1.5]
     python benchmarks/fit_veil.py CLEAN_DIR --init WEIGHTS --like BEFORE --out VEIL.safetensors [--clips 350] [--updates 2500]
 
 A veil is judged by the frame as a whole, and the small pieces that `rmfd train` learns streaks on do not show it. Since nothing
@@ -66,10 +66,10 @@ def main() -> None:
     parser.add_argument("--init", type=Path, required=True, help="weights of the whole network")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--like", type=Path, help="weights whose estimate of the veil to keep")
-    parser.add_argument("--clips", type=int, default=1500)
-    parser.add_argument("--updates", type=int, default=5000)
-    parser.add_argument("--margin", type=float, default=0.14)
-    parser.add_argument("--gain", type=float, default=1.9)
+    parser.add_argument("--clips", type=int, default=1900)
+    parser.add_argument("--updates", type=int, default=7000)
+    parser.add_argument("--margin", type=float, default=0.12)
+    parser.add_argument("--gain", type=float, default=1.5)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     keep_freed_memory()
