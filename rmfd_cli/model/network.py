@@ -110,6 +110,8 @@ class InverseRecovery(nn.Module):
         self.enter.weight[pixels, pixels, 1, 1] = 1
         self.rain.weight[:, pixels] = 0
         self.rain.weight[16 * MAPS.index("covered") + pixels, pixels] = FILTER_GAIN
+        # Rain has no colour, until it is learnt that it has.
+        self.rain.weight[16 * len(MAPS) :] = 0
 
     def gather(self, frame: Image, departures: Sequence[Tensor]) -> Tensor:
         """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
