@@ -10,14 +10,16 @@ Clip = NDArray[np.float32]
 """`[T, H, W, 3]` RGB in [0, 1]."""
 
 
-def plain_median(clip: Clip, radius: int, frames: Sequence[int]) -> Clip:
-    """Median over 2·radius + 1 frames, pixel by pixel, of the frames asked for."""
-    return np.stack([np.median([clip[k] for k in _around(t, radius, len(clip))], axis=0) for t in frames])
+def plain_median(clip: Clip, radius: int, frames: Sequence[int] | None = None) -> Clip:
+    """Median over 2·radius + 1 frames, pixel by pixel; of the frames asked for, or all."""
+    asked = range(len(clip)) if frames is None else frames
+    return np.stack([np.median([clip[k] for k in _around(t, radius, len(clip))], axis=0) for t in asked])
 
 
-def aligned_median(clip: Clip, radius: int, frames: Sequence[int]) -> Clip:
+def aligned_median(clip: Clip, radius: int, frames: Sequence[int] | None = None) -> Clip:
     """The same after DIS flow at full resolution has brought the neighbours into register."""
-    return np.stack([np.median(_aligned(clip, t, radius), axis=0) for t in frames])
+    asked = range(len(clip)) if frames is None else frames
+    return np.stack([np.median(_aligned(clip, t, radius), axis=0) for t in asked])
 
 
 def replace_outliers(clip: Clip, median: Clip) -> Clip:

@@ -98,8 +98,8 @@ def restore_all(rainy: Clip, ours: dict[str, Restore]) -> dict[str, Clip]:
     """What every method makes of a clip `[T, H, W, 3]` in [0, 1], rounded to 8 bits; the input and the medians among them."""
     outputs = {
         "input": rainy,
-        "aligned median of 3": baselines.aligned_median(rainy, 1, range(len(rainy))),
-        "aligned median of 5": baselines.aligned_median(rainy, 2, range(len(rainy))),
+        "aligned median of 3": baselines.aligned_median(rainy, 1),
+        "aligned median of 5": baselines.aligned_median(rainy, 2),
     }
     outputs |= {name: restored_rgb(restore, rainy) for name, restore in ours.items()}
     return {name: np.round(clip.clip(0, 1) * 255).astype(np.float32) / 255 for name, clip in outputs.items()}
