@@ -36,6 +36,9 @@ MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
 
+LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
+"""The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it."""
+
 
 def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
@@ -151,11 +154,10 @@ class InverseRecovery(nn.Module):
         """T and U as in `Recovered`, A, and the light that they were judged by."""
         light = torch.cat([light_of_cells(cells), deep.mean((2, 3), keepdim=True, dtype=cells.dtype)], 1)
         if last is not None:
-            # The light of a scene hardly moves: running means over about five frames.
-            light = last.light + 0.2 * (light - last.light)
+            light = last.light + LIGHT_RATE * (light - last.light)
         veil, airlight = self.veil(deep, cells, light)
         if last is not None:
-            airlight = last.airlight + 0.2 * (airlight - last.airlight)
+            airlight = last.airlight + AIRLIGHT_RATE * (airlight - last.airlight)
         return veil, airlight, light
 
 
