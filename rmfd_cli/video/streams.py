@@ -52,6 +52,10 @@ class Container:
     in_order: bool = False
     """Whether frames have to be stored in the order in which they are shown, which leaves out B-frames."""
 
+    def takes_tag(self, key: str) -> bool:
+        """Whether it has a place for a tag, whose key is in lower case."""
+        return "tags" in self.holds and key not in self.lost_tags and (self.tags is None or key in self.tags)
+
 
 _TEXT = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
 _MP4 = Container("mov_text", frozenset({"mov_text", "dvd_subtitle"}), attachments=False, pictures=True, data=True)
@@ -207,12 +211,6 @@ def coded_for(target: Path, encoding: Encoding) -> Encoding:
     return encoding
 
 
-def shifts_times(suffix: str) -> bool:
-    """Whether files with this suffix have all times moved so that none is below zero."""
-    container = CONTAINERS.get(suffix.lower())
-    return container is not None and container.shifts_times
-
-
 def companions(info: VideoInfo, container: Container) -> Companions:
     """Choose which streams of the source go along, and as what.
 
@@ -297,11 +295,8 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
 def _without_place(source: Any, kept: Iterable[int], chapter_count: int, container: Container) -> list[str]:
     """What a container has no place for besides streams, of what a source has."""
     streams = [source.streams[index] for index in kept]
-    tags = [key for key in source.metadata if key.lower() not in (*BRAND_TAGS, "encoder", "duration")]
-    if "tags" in container.holds:
-        tags = [
-            key for key in tags if key.lower() in container.lost_tags or key.lower() not in (container.tags or {key.lower()})
-        ]
+    meant = [key for key in source.metadata if key.lower() not in (*BRAND_TAGS, "encoder", "duration")]
+    tags = [key for key in meant if not container.takes_tag(key.lower())]
     holds = container.holds - {"tags"}
     found = {
         "chapters": chapter_count > 0,
