@@ -26,7 +26,7 @@ from parts import NOTHING, Without, no_following, run, unaligned, windows_of
 from torch import Tensor
 
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.align import places, warp
+from rmfd_cli.model.align import warp
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.config import SIZES, ModelConfig
 from rmfd_cli.model.image import Image, from_rgb
@@ -127,7 +127,7 @@ def second_of(images: list[Image], flows: list[Tensor], t: int) -> Second:
     last = len(images) - 1
     if t + 2 > last:
         return Second(images[min(t + 1, last)], flows[t])
-    onwards = warp(flows[t + 1].permute(0, 3, 1, 2), places(flows[t])).permute(0, 2, 3, 1)
+    onwards = warp(flows[t + 1].permute(0, 3, 1, 2), flows[t]).permute(0, 2, 3, 1)
     return Second(images[t + 2], flows[t] + onwards)
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.align import SHRINK, enlarge_flow, estimate_flow, places, warp
+from rmfd_cli.model.align import SHRINK, enlarge_flow, estimate_flow, warp
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import draw_clip
 
@@ -144,7 +144,7 @@ class LearnedFlow(nn.Module):
         a, b = self.features(current), self.features(neighbour)
         flow = torch.zeros_like(a[:, :2])
         for _ in range(2):
-            aligned = warp(b, places(flow.permute(0, 2, 3, 1) / 8))
+            aligned = warp(b, flow.permute(0, 2, 3, 1) / 8)
             padded = F.pad(aligned, (self.REACH,) * 4, mode="replicate")
             h, w = a.shape[-2:]
             costs = [
@@ -171,7 +171,7 @@ def learned(clips_dir: Path, steps: int) -> Flow:
         small = F.avg_pool2d(noisy.flatten(0, 1), 2).unflatten(0, (8, 2))
         flow = network(small[:, 0], small[:, 1])
         loss = (
-            (warp(pairs[:, 1], places(F.interpolate(flow, size=(160, 160), mode="bilinear").permute(0, 2, 3, 1))) - pairs[:, 0])
+            (warp(pairs[:, 1], F.interpolate(flow, size=(160, 160), mode="bilinear").permute(0, 2, 3, 1)) - pairs[:, 0])
             .abs()
             .mean()
         )

@@ -54,20 +54,15 @@ def reverse_flow(flow: Flow) -> Flow:
     A search of its own is no better for the network (docs/decisions.md).
     """
     back = np.empty_like(flow)
-    _remap(flow, _places(*flow.shape[:2]) - flow, back)
+    _remap(flow, -flow, back)
     return -back
 
 
-def _remap(image: NDArray[np.float32], places: NDArray[np.float32], target: NDArray[np.float32]) -> None:
-    """`image` at `places`, bilinear, into `target`; the edge is repeated."""
+def _remap(image: NDArray[np.float32], displacement: Flow, target: NDArray[np.float32]) -> None:
+    """`image` at so much from every pixel, bilinear, into `target`; the edge is repeated."""
+    how = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
     # An empty array in the place of None, which the types ask for, gives numbers of nowhere (OpenCV 5.0).
-    cv2.remap(image, places, None, cv2.INTER_LINEAR, target, cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-
-
-@functools.lru_cache(maxsize=4)
-def _places(rows: int, columns: int) -> Flow:
-    """(x, y) of every pixel."""
-    return np.dstack(np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)))
+    cv2.remap(image, displacement, None, how, target, cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
 
 
 def enlarge_flow(flow: Flow, frame_size: tuple[int, int]) -> Flow:
@@ -86,8 +81,8 @@ def _search() -> cv2.DISOpticalFlow:
     return search
 
 
-def places(flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0)) -> Tensor:
-    """Where the pixels of the current frame lie in a neighbour.
+def displacement(flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0)) -> Tensor:
+    """How far from its own place each pixel of the current frame lies in a neighbour.
 
     Args:
         flow: `[B, H, W, 2]` displacement (x, y) in pixels, contiguous.
@@ -99,13 +94,17 @@ def places(flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0)) -> Te
     """
     if every > 1:
         # A pair of numbers is moved as one.
-        flow = flow.view(_PAIR[flow.dtype])[:, every // 2 :: every, every // 2 :: every].contiguous().view(flow.dtype)
-    found = torch.add(_still_places(*flow.shape[1:3], flow.device), flow, alpha=1 / every)
+        flow = flow.view(_PAIR[flow.dtype])[:, every // 2 :: every, every // 2 :: every].contiguous().view(flow.dtype) / every
     top, left = corner
-    return found if corner == (0, 0) else found.sub_(flow.new_tensor([left / every, top / every]))
+    return flow if corner == (0, 0) else flow - flow.new_tensor([left / every, top / every])
 
 
 _PAIR = {torch.float32: torch.int64, torch.float64: torch.complex128}
+
+
+def places(displacement: Tensor) -> Tensor:
+    """Where pixels lie, (x, y), of which it is known how far they have moved: `[B, H, W, 2]` to the same shape."""
+    return _still_places(*displacement.shape[1:3], displacement.device) + displacement
 
 
 # As many as tiles of one frame have shapes, at three resolutions.
@@ -113,27 +112,28 @@ _PAIR = {torch.float32: torch.int64, torch.float64: torch.complex128}
 def _still_places(rows: int, columns: int, device: torch.device) -> Tensor:
     # An ordinary tensor even when first asked for during inference, since training may ask next.
     with torch.inference_mode(False):
-        return torch.from_numpy(_places(rows, columns)).to(device)
+        x, y = (torch.arange(side, dtype=torch.float32, device=device) for side in (columns, rows))
+        return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
 
 
-def warp(image: Tensor, places: Tensor) -> Tensor:
+def warp(image: Tensor, displacement: Tensor) -> Tensor:
     """The neighbour as it would look from the current frame.
 
     Args:
         image: `[B, C, h, w]`, the neighbour.
-        places: `[B, H, W, 2]`, from the function of that name.
+        displacement: `[B, H, W, 2]`, from the function of that name.
 
     Returns:
         `[B, C, H, W]`, bilinear; what lies outside the neighbour repeats its edge.
     """
     if _is_for_opencv(image):
-        warped = image.new_empty(1, image.shape[1], *places.shape[1:3])
+        warped = image.new_empty(1, image.shape[1], *displacement.shape[1:3])
         for plane, target in zip(image[0], warped[0], strict=True):
-            _remap(plane.numpy(), places[0].numpy(), target.numpy())
+            _remap(plane.numpy(), displacement[0].numpy(), target.numpy())
         return warped
     # From -1 to 1 between the outer edges of the outer pixels. Half precision cannot hold a position: that stays as it is.
-    size = places.new_tensor([image.shape[-1], image.shape[-2]])
-    grid = (2 * places + 1) / size - 1
+    size = displacement.new_tensor([image.shape[-1], image.shape[-2]])
+    grid = (2 * places(displacement) + 1) / size - 1
     warped = F.grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return warped.to(image.dtype)
 

@@ -119,13 +119,18 @@ def to_rgb(image: Image) -> Tensor:
 
 def join(luma: Tensor, chroma: Tensor) -> Tensor:
     """RGB `[B, 3, h, w]` of luma and chroma of the same size."""
+    return luma + torch.cat(_colours(chroma), 1)
+
+
+def _colours(chroma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How R, G and B differ from luma, each `[B, 1, h, w]`."""
     blue, red = chroma[:, :1] / _BLUE, chroma[:, 1:] / _RED
-    green = -(_LUMA[0] * red + _LUMA[2] * blue) / _LUMA[1]
-    return luma + torch.cat([red, green, blue], 1)
+    return red, torch.add(red * (-_LUMA[0] / _LUMA[1]), blue, alpha=-_LUMA[2] / _LUMA[1]), blue
 
 
 def darkest(image: Image) -> Tensor:
     """The darkest of R, G and B in every 2×2 pixels: `[B, 1, H/2, W/2]`; sides even."""
     rows = torch.minimum(image.luma[..., ::2, :], image.luma[..., 1::2, :])
     luma = torch.minimum(rows[..., ::2], rows[..., 1::2])
-    return join(luma, image.chroma).amin(1, keepdim=True)
+    red, green, blue = _colours(image.chroma)
+    return luma + torch.minimum(torch.minimum(red, green), blue)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli import physics
-from rmfd_cli.model.align import places, warp
+from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_blocks, to_pixels
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
@@ -227,24 +227,24 @@ class Rmfd(nn.Module):
             for x in (window.to_previous, window.to_following)
         )
         backwards, backwards_half, backwards_coarse = (
-            places(to_previous, every, window.previous_corner) for every in (1, 2, UNIT)
+            displacement(to_previous, every, window.previous_corner) for every in (1, 2, UNIT)
         )
         # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
-        previous_luma = warp(previous.luma, backwards) - frame.luma
+        previous_luma = warp(previous.luma, backwards).sub_(frame.luma)
         following = Image(
-            warp(following.luma, places(to_following, 1, window.following_corner)) - frame.luma,
-            warp(following.chroma, places(to_following, 2, window.following_corner)) - frame.chroma,
+            warp(following.luma, displacement(to_following, 1, window.following_corner)).sub_(frame.luma),
+            warp(following.chroma, displacement(to_following, 2, window.following_corner)).sub_(frame.chroma),
         )
-        low = torch.minimum(previous_luma, following.luma).clamp(max=0)
-        high = torch.maximum(previous_luma, following.luma).clamp(min=0)
-        # Of the frame itself, which departs by nothing, and its neighbours.
-        median = previous_luma + following.luma - low - high
+        low = torch.minimum(previous_luma, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
+        high = torch.maximum(previous_luma, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
+        # Of the frame itself, which departs by nothing, and its neighbours; the margins cancel out.
+        median = (previous_luma + following.luma).sub_(low).sub_(high)
         # Everything that needs no state is done here, since `recover` is the slowest part of a step.
         return Registered(
             frame,
             following,
-            Image(low - MEMORY_MARGIN, following.chroma.clamp(max=0) - MEMORY_MARGIN),
-            Image(high + MEMORY_MARGIN, following.chroma.clamp(min=0) + MEMORY_MARGIN),
+            Image(low, following.chroma.clamp(max=0).sub_(MEMORY_MARGIN)),
+            Image(high, following.chroma.clamp(min=0).add_(MEMORY_MARGIN)),
             self.recovery.gather(frame, (median, previous_luma, following.luma)),
             cells_of_frame(frame),
             backwards,

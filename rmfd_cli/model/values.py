@@ -36,7 +36,7 @@ class Registered(NamedTuple):
     cells: Tensor
     """From `veil.cells_of_frame`."""
     backwards: Tensor
-    """`[B, H, W, 2]`: where the pixels of the middle frame lie in the previous one, from `align.places`."""
+    """`[B, H, W, 2]`: how far the pixels of the middle frame have moved in the previous one, from `align.displacement`."""
     backwards_half: Tensor
     backwards_coarse: Tensor
     """The same at half of the resolution, for chroma, and at an eighth."""

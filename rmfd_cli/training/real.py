@@ -61,7 +61,7 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
         for k in (k for k in range(-RADIUS, RADIUS + 1) if k):
             flow = torch.from_numpy(enlarge_flow(estimate_flow(small[t], small[t + k]), (height, width))).to(rainy.device)
             there = places(flow[None])
-            around.append(warp(rainy[None, t + k], there)[0])
+            around.append(warp(rainy[None, t + k], flow[None])[0])
             inside &= ((there >= -0.5) & (there <= edges)).all(-1)  # beyond, the border is repeated, and agrees with itself
         registered = torch.stack(around)
         median = registered.median(0).values

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, places, reverse_flow, warp
+from rmfd_cli.model.align import displacement, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow, warp
 
 
 def scene(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
@@ -21,7 +21,7 @@ def test_flow_finds_a_shift_and_warping_by_it_brings_the_neighbour_into_register
     np.testing.assert_allclose(np.median(inner, axis=(0, 1)), (6, 4), atol=0.5)
 
     a, b = (torch.from_numpy(x.copy())[None, None] for x in (current, neighbour))
-    aligned = warp(b, places(torch.from_numpy(flow)[None]))
+    aligned = warp(b, torch.from_numpy(flow)[None])
     before = (b - a)[..., 12:-12, 12:-12].abs().mean()
     after = (aligned - a)[..., 12:-12, 12:-12].abs().mean()
     assert after < before / 4
@@ -31,7 +31,7 @@ def test_warping_by_whole_pixels_is_exact_and_repeats_the_edge():
     image = torch.rand(1, 2, 6, 9)
     flow = torch.zeros(1, 6, 9, 2)
     flow[..., 0] = 2.0
-    warped = warp(image, places(flow))
+    warped = warp(image, flow)
     torch.testing.assert_close(warped[..., :7], image[..., 2:], atol=1e-5, rtol=0)
     torch.testing.assert_close(warped[..., 7:], image[..., 8:].expand(1, 2, 6, 2), atol=1e-5, rtol=0)
 
@@ -63,6 +63,6 @@ def test_the_reverse_of_a_flow_leads_back():
 def test_opencv_warps_like_torch(channels):
     rng = torch.Generator().manual_seed(2)
     image, flow = torch.rand(1, channels, 33, 47, generator=rng), 4 * torch.randn(1, 66, 94, 2, generator=rng)
-    there = places(flow, 2, (4, 6))
+    there = displacement(flow, 2, (4, 6))
     by_torch = warp(image.double(), there.double()).float()
     torch.testing.assert_close(warp(image, there), by_torch, atol=1e-4, rtol=0)
