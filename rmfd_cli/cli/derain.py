@@ -366,5 +366,6 @@ def _print_details(model: str, device: str, options: DerainOptions) -> None:
     typer.echo(f"weights  {find_weights(model)}", err=True)
     typer.echo(f"device   {choose_device(device)}", err=True)
     typer.echo(f"ffmpeg   {find_ffmpeg(options.ffmpeg)}", err=True)
-    hardware = options.encoding.hardware
-    typer.echo(f"encoder  {options.encoding.codec}{'' if hardware == 'none' else f', or {hardware} in its place'}", err=True)
+    codec, hardware = options.encoding.codec, options.encoding.hardware
+    encoder = "what the output's container is made for" if codec == "auto" else codec
+    typer.echo(f"encoder  {encoder}{'' if hardware == 'none' else f', or {hardware} in its place'}", err=True)

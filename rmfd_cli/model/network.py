@@ -116,6 +116,10 @@ class InverseRecovery(nn.Module):
         # Rain has no colour, until it is learnt that it has.
         self.rain.weight[16 * len(MAPS) :] = 0
 
+    def judging(self) -> tuple[nn.Module, ...]:
+        """What estimates the veil, and all that makes the features that it is read from."""
+        return self.squeeze, self.remember, self.enter, self.down, self.deep, self.recur, self.veil
+
     def gather(self, frame: Image, departures: Sequence[Tensor]) -> Tensor:
         """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
         planes = [(x, 4) for x in (frame.luma, *departures)]

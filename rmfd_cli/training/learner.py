@@ -48,7 +48,7 @@ class Learner(NamedTuple):
 def make_learner(
     options: TrainOptions, config: ModelConfig | None, init: Path | None, ranks: Ranks, device: torch.device
 ) -> Learner:
-    """A model at its beginning: random by the seed, or as `init` says. Stage 2 leaves the estimate of the veil as it is.
+    """A model at its beginning: random by the seed, or as `init` says. Stage 2 leaves as it is what judges the veil.
 
     Raises:
         UsageError: `init` is of another architecture than `config`.
@@ -64,7 +64,8 @@ def make_learner(
         model.load_state_dict(beginning.state_dict())
     if options.stage == 2:
         # A veil is judged by the frame as a whole, which pieces of clips do not show.
-        model.recovery.veil.requires_grad_(False)
+        for part in model.recovery.judging():
+            part.requires_grad_(False)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(_parameter_groups(model), lr=options.learning_rate, betas=(0.9, 0.99))
