@@ -131,9 +131,9 @@ class VideoWriter:
         self._temporary = create_temporary(self._work or self._target.parent, self._target)
         try:
             self._unpack_covers()
-            self._probe()
+            kinds = self._probe()
             if self._container.shifts_times:
-                self._check_streams()
+                self._check_streams(kinds)
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
             self.warnings += lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
             if self._work is None:
@@ -217,30 +217,33 @@ class VideoWriter:
         """What the muxer of a file with the target's video has to be told for exact times."""
         return muxer_options(path.suffix, self._source.time_base)
 
-    def _probe(self) -> None:
-        """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
+    def _probe(self) -> list[str]:
+        """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours.
+
+        Returns:
+            The kinds of streams that come back.
+        """
         data = len(self._companions.data_streams)
         try:
-            self._probe_once()
+            kinds = self._probe_once()
             # Some muxers leave out what they do not know without a word.
-            if not data or (self._temporary and stream_kinds(self._temporary).count("data") >= data):
-                return
+            if kinds.count("data") >= data:
+                return kinds
         except OutputError:
             if not data:
                 raise
         self._companions = self._companions.without_data()
-        self._probe_once()
+        return self._probe_once()
 
-    def _check_streams(self) -> None:
-        """See whether the moment of grey comes back as what it was: some containers take everything, as unknown data."""
-        kinds = stream_kinds(self._temporary) if self._temporary else []
+    def _check_streams(self, kinds: list[str]) -> None:
+        """See whether the moment of grey came back as what it was: some containers take everything, as unknown data."""
         meant = {"video": 1, **self._companions.counts}
         if missing := [kind for kind, count in meant.items() if kinds.count(kind) < count]:
             raise OutputError(
                 f"{self._target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
             )
 
-    def _probe_once(self) -> None:
+    def _probe_once(self) -> list[str]:
         assert self._temporary is not None
         size = self._width, self._height
         picture = grey(self._source.format, size)
@@ -257,6 +260,7 @@ class VideoWriter:
                 raise OutputError(f"{self._target}: {error}{hint}") from error
         if not self._temporary.stat().st_size:
             raise OutputError(f"{self._target}: {self._binary} ended without an error and without a file")
+        return stream_kinds(self._temporary)
 
     def write(self, planes: Planes, pts: int) -> None:
         """Write one frame.
