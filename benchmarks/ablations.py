@@ -36,7 +36,7 @@ from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.data import Batch
 from rmfd_cli.training.loop import train
 from rmfd_cli.training.losses import ClipEstimates
-from rmfd_cli.training.unroll import Step, run_clip
+from rmfd_cli.training.unroll import Steps, run_clip
 
 LEARNING_RATE = 2e-4
 
@@ -103,10 +103,12 @@ def seeing_two_ahead() -> Iterator[None]:
             backwards=back.backwards, backwards_half=back.backwards_half, backwards_coarse=back.backwards_coarse
         )
 
-    def stepped(step: Step, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
+    def stepped(network: Steps, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
         images = [from_rgb(frame) for frame in batch.rainy.unbind(1)]
-        coming.extend(second_of(images, list(batch.to_following.unbind(1)), t) for t in frames)
-        return run_clip(step, batch, frames, state)
+        seconds = [second_of(images, list(batch.to_following.unbind(1)), t) for t in frames]
+        pictures = zip(*(second.image for second in seconds), strict=True)
+        coming.append(Second(Image(*map(torch.cat, map(list, pictures))), torch.cat([second.flow for second in seconds])))
+        return run_clip(network, batch, frames, state)
 
     def run_with_second(model: Rmfd, windows: list[Window], part: Without) -> Tensor:
         images, flows = [window.current for window in windows], [window.to_following for window in windows]

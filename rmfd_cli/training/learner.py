@@ -69,7 +69,7 @@ def make_learner(
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(_parameter_groups(model), lr=options.learning_rate, betas=(0.9, 0.99))
-    unrolled = Unrolled(model, compiled(model.step, device) if options.compile else None)
+    unrolled = Unrolled(model, compiled(model, device) if options.compile else None)
     adversary = make_adversary(ranks, device) if options.stage == 2 else None
     return Learner(model, average, optimizer, synchronized(unrolled, ranks), adversary)
 

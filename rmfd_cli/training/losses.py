@@ -46,7 +46,7 @@ class LossWeights:
 
 
 class ClipEstimates(NamedTuple):
-    """A step's estimates stacked over a clip, `[B, T, C, H, W]`."""
+    """Estimates of all frames of a clip, `[B, T, C, H, W]`."""
 
     image: Tensor
     coarse: Tensor
@@ -56,16 +56,13 @@ class ClipEstimates(NamedTuple):
     flow: Tensor
 
     @staticmethod
-    def of(steps: list[Restored]) -> "ClipEstimates":
-        """Stacks the steps of a clip in time order, images as RGB, the veil at their size."""
-        return ClipEstimates(*(torch.stack(column, 1) for column in zip(*map(_as_rgb, steps), strict=True)))
-
-
-def _as_rgb(restored: Restored) -> tuple[Tensor, ...]:
-    image, coarse, hazy = (to_rgb(Image(*(x.float() for x in picture))) for picture in restored[:3])
-    veil = enlarge(restored.veil.float(), CELL_PX)
-    transmission, flow = veil[..., : image.shape[-2], : image.shape[-1]].chunk(2, 1)
-    return image, coarse, hazy, transmission, restored.airlight, flow
+    def of(restored: Restored, frames: int) -> "ClipEstimates":
+        """What was restored of clips, `[T·B, …]` frame by frame, as clips: images as RGB, the veil at their size."""
+        image, coarse, hazy = (to_rgb(Image(*(x.float() for x in picture))) for picture in restored[:3])
+        veil = enlarge(restored.veil.float(), CELL_PX)
+        transmission, flow = veil[..., : image.shape[-2], : image.shape[-1]].chunk(2, 1)
+        parts = image, coarse, hazy, transmission, restored.airlight, flow
+        return ClipEstimates(*(part.view(frames, -1, *part.shape[1:]).transpose(0, 1) for part in parts))
 
 
 def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:

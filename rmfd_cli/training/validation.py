@@ -70,7 +70,7 @@ def validate(model: Rmfd, batches: Sequence[Batch], device: torch.device) -> Val
     for held_out in batches:
         batch = held_out.to(device)
         frames = batch.rainy.shape[1]
-        estimates, _ = run_clip(model.step, batch, range(frames), model.initial_state())
+        estimates, _ = run_clip(model, batch, range(frames), model.initial_state())
         rainy, clean = batch.rainy[0], batch.clean[0]
         coarse, restored = estimates.coarse[0].clamp(0, 1), estimates.image[0].clamp(0, 1)
         clips.append(

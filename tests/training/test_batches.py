@@ -154,7 +154,7 @@ def test_a_pair_is_cut_at_the_same_place_and_teaches_no_layers(pairs):
     assert (batch.rainy - batch.clean).abs().max() < 1e-6
     assert batch.rainy.std() > 0.05
     model = Rmfd(TINY)
-    estimates, _ = run_clip(model.step, batch, range(4), None)
+    estimates, _ = run_clip(model, batch, range(4), None)
     silent = ("hazy", "transmission", "airlight", "flow")
     model.zero_grad()
     terms = losses(estimates, batch, LossWeights())
@@ -210,7 +210,7 @@ def test_a_batch_without_real_rain_has_every_term(folder, tmp_path):
     for share in (0.0, 1.0):
         wanted = options(folder, tmp_path, stage=2, updates_per_clip=1, real_share=share)
         batch = Draw(Sources(clips, real_rain=clips), wanted, Ranks())[0].batch
-        terms = losses(run_clip(model.step, batch, range(3), None)[0], batch, LossWeights())
+        terms = losses(run_clip(model, batch, range(3), None)[0], batch, LossWeights())
         assert all(torch.isfinite(value) for value in terms.values())
         names.append(list(terms))
     assert names[0] == names[1]

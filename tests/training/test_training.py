@@ -10,7 +10,9 @@ import torch
 
 from rmfd_cli.errors import OutputError, TrainingError, UsageError
 from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.image import from_rgb, to_rgb
 from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.values import Window
 from rmfd_cli.rain.elements import Coder, Particles
 from rmfd_cli.rain.weather import DRY, PERFECT_CAMERA
 from rmfd_cli.training.batches import Lesson
@@ -44,7 +46,7 @@ def clips(folder):
 
 
 def run_whole(model: Rmfd, batch: Batch) -> ClipEstimates:
-    return run_clip(model.step, batch, range(batch.rainy.shape[1]), model.initial_state())[0]
+    return run_clip(model, batch, range(batch.rainy.shape[1]), model.initial_state())[0]
 
 
 def test_clips_are_found_and_decoded(clips):
@@ -100,13 +102,26 @@ def test_every_parameter_gets_a_gradient(clips):
 def test_a_clip_in_parts_gives_what_it_gives_whole(clips):
     model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=5, crop_px=32)
     whole = run_whole(model, batch)
-    first, state = run_clip(model.step, batch, range(2), model.initial_state())
-    second, _ = run_clip(model.step, batch, range(2, 5), state)
+    first, state = run_clip(model, batch, range(2), model.initial_state())
+    second, _ = run_clip(model, batch, range(2, 5), state)
     for name, all_frames, early, late in zip(whole._fields, whole, first, second, strict=True):
         assert torch.equal(all_frames, torch.cat([early, late], 1)), name
     part = batch.part(range(2, 5))
     assert torch.equal(part.clean, batch.clean[:, 2:])
     assert torch.equal(part.airlight, batch.airlight)
+
+
+def test_frames_side_by_side_give_what_steps_in_a_row_give(clips):
+    model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=4, crop_px=32)
+    estimates = run_whole(model, batch)
+    state = model.initial_state()
+    images = [from_rgb(frame) for frame in batch.rainy.unbind(1)]
+    for t, image in enumerate(images):
+        flows = batch.to_previous[:, t], batch.to_following[:, t]
+        window = Window(images[max(t - 1, 0)], image, images[min(t + 1, 3)], *flows)
+        restored, state = model.step(window, state)
+        torch.testing.assert_close(estimates.image[:, t], to_rgb(restored.image), atol=1e-5, rtol=0)
+        torch.testing.assert_close(estimates.airlight[:, t], restored.airlight, atol=1e-5, rtol=0)
 
 
 def test_an_update_hands_on_a_state_without_gradients(clips, folder, tmp_path):
