@@ -218,11 +218,7 @@ class VideoWriter:
         return muxer_options(path.suffix, self._source.time_base)
 
     def _probe(self) -> list[str]:
-        """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours.
-
-        Returns:
-            The kinds of streams that come back.
-        """
+        """Let ffmpeg encode and mux a moment of grey, and say which kinds of streams come back: better now than after hours."""
         data = len(self._companions.data_streams)
         try:
             kinds = self._probe_once()
