@@ -55,15 +55,12 @@ def run_clip(network: Steps, batch: Batch, frames: range, state: State | None) -
         The estimates for these frames and the state after them.
     """
     size, last = batch.rainy.shape[0], batch.rainy.shape[1] - 1
-
-    def all_of(clips: Tensor, shift: int) -> Tensor:
-        return torch.cat([clips[:, min(max(t + shift, 0), last)] for t in frames])
-
-    previous, current, following = (from_rgb(all_of(batch.rainy, shift)) for shift in (-1, 0, 1))
-    to_previous, to_following = all_of(batch.to_previous, 0), all_of(batch.to_following, 0)
-    registered = network.register(Window(previous, current, following, to_previous, to_following))
+    images = {t: from_rgb(batch.rainy[:, t]) for t in range(max(frames.start - 1, 0), min(frames.stop, last) + 1)}
+    around = ([images[min(max(t + shift, 0), last)] for t in frames] for shift in (-1, 0, 1))
+    flows = (torch.cat([flow[:, t] for t in frames]) for flow in (batch.to_previous, batch.to_following))
+    registered = network.register(Window(*(_with_tensors(column, torch.cat) for column in around), *flows))
     found: list[Recovered] = []
-    for start in range(0, len(current.luma), size):
+    for start in range(0, size * len(frames), size):
         frame = _with_tensors([registered], partial(_clips, start=start, size=size))
         recovered, state = network.recover(frame, state)
         found.append(recovered)

@@ -131,9 +131,9 @@ class VideoWriter:
         self._temporary = create_temporary(self._work or self._target.parent, self._target)
         try:
             self._unpack_covers()
-            kinds = self._probe()
+            made = self._probe()
             if self._container.shifts_times:
-                self._check_streams(kinds)
+                self._check_streams(stream_kinds(made))
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
             self.warnings += lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
             if self._work is None:
@@ -217,14 +217,14 @@ class VideoWriter:
         """What the muxer of a file with the target's video has to be told for exact times."""
         return muxer_options(path.suffix, self._source.time_base)
 
-    def _probe(self) -> list[str]:
-        """Let ffmpeg encode and mux a moment of grey, and say which kinds of streams come back: better now than after hours."""
+    def _probe(self) -> Path:
+        """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
         data = len(self._companions.data_streams)
         try:
-            kinds = self._probe_once()
+            made = self._probe_once()
             # Some muxers leave out what they do not know without a word.
-            if kinds.count("data") >= data:
-                return kinds
+            if not data or stream_kinds(made).count("data") >= data:
+                return made
         except OutputError:
             if not data:
                 raise
@@ -239,7 +239,7 @@ class VideoWriter:
                 f"{self._target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
             )
 
-    def _probe_once(self) -> list[str]:
+    def _probe_once(self) -> Path:
         assert self._temporary is not None
         size = self._width, self._height
         picture = grey(self._source.format, size)
@@ -256,7 +256,7 @@ class VideoWriter:
                 raise OutputError(f"{self._target}: {error}{hint}") from error
         if not self._temporary.stat().st_size:
             raise OutputError(f"{self._target}: {self._binary} ended without an error and without a file")
-        return stream_kinds(self._temporary)
+        return self._temporary
 
     def write(self, planes: Planes, pts: int) -> None:
         """Write one frame.
