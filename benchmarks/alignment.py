@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.align import SHRINK, enlarge_flow, estimate_flow, warp
+from rmfd_cli.model.align import warp
+from rmfd_cli.model.flow import SHRINK, enlarge_flow, estimate_flow
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import draw_clip
 

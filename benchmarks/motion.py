@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow
+from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow
 from rmfd_cli.video.ycc import ycc_of_rgb
 
 CONSISTENT_PX = 1.0

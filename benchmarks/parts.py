@@ -20,8 +20,8 @@ from media import read_clip
 from torch import Tensor
 
 from rmfd_cli.metrics import psnr
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
+from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.image import Image, from_rgb, to_rgb
 from rmfd_cli.model.network import MAPS, Rmfd
 from rmfd_cli.model.values import Registered, Restored, State, Window

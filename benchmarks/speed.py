@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.streaming import find_weights, precision_for
 from rmfd_cli.model.tiling import frame_box, pixels

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from rmfd_cli.errors import MachineError
 from rmfd_cli.model import tiling
-from rmfd_cli.model.align import Flow, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
+from rmfd_cli.model.flow import Flow, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rmfd_cli import physics
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.image import split
 from rmfd_cli.rain.camera import photograph
 from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Coder

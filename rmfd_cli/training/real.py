@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmfd_cli.model.align import enlarge_flow, estimate_flow, luma_for_flow, places, warp
+from rmfd_cli.model.align import places, warp
+from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow
 from rmfd_cli.model.image import split
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.data import Batch, clip_flows, stack

@@ -1,0 +1,139 @@
+"""How pixels move between two frames: dense inverse search at half resolution, held to the camera's own motion.
+
+DIS (Kroeger et al., ECCV 2016) is OpenCV's. Rain misleads it twice: streaks look like detail that moves, and they hide the
+detail behind them. So it searches on luma without thin bright lines, and gives way to the motion of the whole picture wherever
+that explains the two frames as well. docs/decisions.md says what both are worth, and compares DIS with the alternatives.
+"""
+
+import functools
+import threading
+from typing import TypeAlias, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SHRINK = 2
+"""Flow is estimated on luma reduced by this factor: thin streaks fade there, and the search costs a quarter."""
+
+Flow: TypeAlias = NDArray[np.float32]
+"""`[h, w, 2]` displacement (x, y) in pixels."""
+
+Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32])
+
+_STREAK = np.ones((1, 3), np.uint8)
+"""A bright line of up to two pixels across, at the resolution of the search, does not contain it."""
+_FIT_EVERY_PX = 16
+_ERROR_MOST = 60
+"""In code values; a streak may cover what it will without deciding between two motions."""
+_ERROR_WINDOW_PX = 15
+_TOLERANCE = 0.2
+"""In code values; the flow, which has more freedom, must explain the frames by so much better."""
+
+_local = threading.local()
+
+
+def luma_for_flow(luma: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """What the flow is estimated on: luma `[H, W]` in [0, 1] to `[⌈H/2⌉, ⌈W/2⌉]` uint8."""
+    height, width = luma.shape
+    size = (-(-width // SHRINK), -(-height // SHRINK))
+    return np.asarray(cv2.convertScaleAbs(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), alpha=255), np.uint8)
+
+
+def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
+    """Where each pixel of the current frame lies in a neighbour, at the resolution of `luma_for_flow`.
+
+    Args:
+        current: `[h, w]` luma of the frame that stays.
+        neighbour: `[h, w]` luma of the frame to bring into register.
+
+    Returns:
+        `[h, w, 2]` displacement (x, y) in pixels of that resolution. Frames too small to search get none.
+    """
+    if min(current.shape) < 16:
+        return np.zeros((*current.shape, 2), np.float32)
+    # A DIS object keeps scratch buffers from call to call: one per thread.
+    if not hasattr(_local, "dis"):
+        _local.dis = _search()
+    flow = np.asarray(_local.dis.calc(_without_streaks(current), _without_streaks(neighbour), None), np.float32)
+    return _steadied(flow, current, neighbour)
+
+
+def reverse_flow(flow: Flow) -> Flow:
+    """The flow from the neighbour back to the current frame, as nearly as one step finds it: −F(x − F(x)).
+
+    A search of its own is no better for the network (docs/decisions.md).
+    """
+    return -follow(flow, -flow)
+
+
+def enlarge_flow(flow: Flow, frame_size: tuple[int, int]) -> Flow:
+    """A flow at the resolution of `luma_for_flow` to `[H, W, 2]`, in pixels of the frames, whose size is (H, W)."""
+    height, width = frame_size
+    large = cv2.resize(flow * np.float32(SHRINK), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, np.float32)
+
+
+def follow(image: Image, flow: Flow, into: Image | None = None) -> Image:
+    """An image as it would look from the frame that the flow starts in, bilinear; its edge is repeated.
+
+    Args:
+        image: `[h, w]` or `[h, w, C]`, which the flow leads to.
+        flow: `[H, W, 2]`.
+        into: `[H, W]` or `[H, W, C]`, where to leave it instead of in a new array.
+    """
+    target = np.empty((*flow.shape[:2], *image.shape[2:]), image.dtype) if into is None else into
+    how = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
+    # An empty array in the place of None, which the types ask for, gives numbers of nowhere (OpenCV 5.0).
+    cv2.remap(image, flow, None, how, target, cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return target
+
+
+def camera_motion(flow: Flow) -> Flow:
+    """The affine motion that most of the picture shares.
+
+    Args:
+        flow: `[h, w, 2]`, sides of 16 and more; up to half of it may be wrong, or move by itself.
+
+    Returns:
+        `[h, w, 2]`; zeros where there is none.
+    """
+    places = _places(*flow.shape[:2])
+    chosen = (slice(_FIT_EVERY_PX // 2, None, _FIT_EVERY_PX),) * 2
+    matrix, _ = cv2.estimateAffine2D(places[chosen].reshape(-1, 2), (places + flow)[chosen].reshape(-1, 2), method=cv2.LMEDS)
+    if matrix is None:
+        return np.zeros_like(flow)
+    return np.asarray(cv2.transform(places, np.float32(matrix - np.eye(2, 3))), np.float32)
+
+
+def _steadied(flow: Flow, current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
+    """The camera's motion, or its rest, where that explains the frames as well as the flow does."""
+    error = _error(current, neighbour, flow)
+    whole = [(_error(current, neighbour, motion), motion) for motion in (np.zeros_like(flow), camera_motion(flow))]
+    error_of_camera, camera = min(whole, key=lambda pair: float(pair[0].mean()))
+    share = cv2.blur((error_of_camera <= error + _TOLERANCE).astype(np.float32), (_ERROR_WINDOW_PX, _ERROR_WINDOW_PX))
+    return np.asarray(cv2.blendLinear(flow, camera, 1 - share, share), np.float32)
+
+
+def _error(current: NDArray[np.uint8], neighbour: NDArray[np.uint8], flow: Flow) -> NDArray[np.float32]:
+    """What the flow leaves of the difference between two frames, in code values: means of windows, `[h, w]`."""
+    difference = cv2.absdiff(current, follow(neighbour, flow)).clip(max=_ERROR_MOST)
+    return np.asarray(cv2.boxFilter(difference, cv2.CV_32F, (_ERROR_WINDOW_PX, _ERROR_WINDOW_PX)), np.float32)
+
+
+def _without_streaks(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.morphologyEx(luma, cv2.MORPH_OPEN, _STREAK), np.uint8)
+
+
+@functools.lru_cache(maxsize=8)
+def _places(height: int, width: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(np.mgrid[:height, :width][::-1].transpose(1, 2, 0), np.float32)
+
+
+def _search() -> cv2.DISOpticalFlow:
+    """Between OpenCV's presets FAST and MEDIUM: as fine as the latter, in two thirds of its time (docs/decisions.md)."""
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search.setFinestScale(1)
+    search.setGradientDescentIterations(4)
+    search.setVariationalRefinementIterations(1)
+    return search

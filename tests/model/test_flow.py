@@ -1,0 +1,85 @@
+"""The flow between two frames, and what rain must not do to it."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rmfd_cli.model.flow import camera_motion, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+
+
+def texture(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
+    """Smooth random luma in [0, 1] with detail at several sizes, `[height, width]`."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        cv2.resize(rng.random((height // px + 2, width // px + 2), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+        for px in (4, 9, 23)
+    ]
+    return np.asarray((sum(layers) - 0.9) / 1.5, np.float32).clip(0.05, 0.95)
+
+
+def rained_on(luma: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Bright upright streaks over a frame."""
+    rng = np.random.default_rng(seed)
+    streaks = np.zeros_like(luma)
+    for _ in range(luma.size // 1200):
+        x, y = int(rng.integers(luma.shape[1])), int(rng.integers(-20, luma.shape[0]))
+        cv2.line(streaks, (x, y), (x + 2, y + 30), float(rng.uniform(0.3, 0.6)), 3)
+    return np.clip(luma + streaks, 0, 1)
+
+
+def flow_between(current: NDArray[np.float32], neighbour: NDArray[np.float32]) -> NDArray[np.float32]:
+    """In pixels of the frames."""
+    return enlarge_flow(estimate_flow(luma_for_flow(current), luma_for_flow(neighbour)), (current.shape[0], current.shape[1]))
+
+
+def test_the_luma_for_flow_has_half_the_size_and_the_same_brightness():
+    small = luma_for_flow(texture(33, 47))
+    assert small.shape == (17, 24)
+    assert abs(small.mean() / 255 - texture(33, 47).mean()) < 0.02
+
+
+def test_frames_too_small_to_search_have_no_flow():
+    tiny = luma_for_flow(texture(24, 24))
+    assert tiny.shape == (12, 12)
+    assert not enlarge_flow(estimate_flow(tiny, tiny), (24, 24)).any()
+
+
+def test_the_reverse_of_a_flow_leads_back():
+    rows, columns = np.mgrid[0:48, 0:64].astype(np.float32)
+    zoom = np.stack([0.05 * (columns - 32) + 2, 0.05 * (rows - 24) - 1], -1)
+    back = reverse_flow(zoom)
+    # Where a pixel of the neighbour came from: x + F(x) = y, so that the way back from y is x − y.
+    truth = np.stack([(columns - 32 - 2) / 1.05 + 32 - columns, (rows - 24 + 1) / 1.05 + 24 - rows], -1)
+    error = np.abs(back - truth)[6:-6, 6:-6].max()
+    assert error < 0.02
+    assert np.abs(-zoom - truth)[6:-6, 6:-6].max() > 3 * error
+
+
+def test_rain_moves_nothing_in_front_of_a_camera_that_rests():
+    scene = texture(240, 320)
+    flow = flow_between(rained_on(scene, 1), rained_on(scene, 2))
+    assert (np.abs(flow).max(-1) < 0.01).mean() > 0.95
+
+
+def test_rain_falls_through_a_pan_without_bending_it():
+    scene = texture(260, 340)
+    flow = flow_between(rained_on(scene[12:252, 8:328], 1), rained_on(scene[8:248, 2:322], 2))  # moved by (6, 4)
+    error = np.linalg.norm(flow - (6, 4), axis=-1)[16:-16, 16:-16]
+    assert (error < 0.5).mean() > 0.95
+
+
+def test_what_moves_by_itself_keeps_its_own_motion():
+    before, after = texture(240, 320), texture(240, 320)
+    car = texture(96, 120, seed=1)
+    before[70:166, 60:180], after[70:166, 64:184] = car, car
+    flow = flow_between(before, after)
+    np.testing.assert_allclose(np.median(flow[86:150, 80:160], axis=(0, 1)), (4, 0), atol=0.3)
+    assert np.abs(flow[:, 230:]).max() < 0.01
+
+
+def test_the_motion_of_the_camera_is_found_where_less_than_half_moves_by_itself():
+    rows, columns = np.mgrid[0:120, 0:160].astype(np.float32)
+    zoom = np.stack([0.02 * (columns - 80) + 3, 0.02 * (rows - 60) - 1], -1)
+    flow = zoom.copy()
+    flow[:60, :110] += 5
+    np.testing.assert_allclose(camera_motion(flow), zoom, atol=0.02)
