@@ -66,7 +66,8 @@ def without_feedback() -> AbstractContextManager[object]:
     def clear(model: Rmfd, registered: Registered, state: State | None) -> Cleared:
         last = Image(*(torch.zeros_like(plane) for plane in registered.frame))
         features, deep, hidden = model.recovery.features(registered, last.luma, None if state is None else state.hidden)
-        hazy = model.recovery.remove_rain(features, registered.frame, registered.following, last)
+        departure = model.recovery.remove_rain(features, registered.following, last)
+        hazy = (x + y for x, y in zip(registered.frame, departure, strict=True))
         return Cleared(*hazy, hidden, deep, features, registered.cells)
 
     return mock.patch.object(Rmfd, "clear", clear)

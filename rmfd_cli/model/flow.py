@@ -24,6 +24,7 @@ Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32])
 _STREAK = np.ones((1, 3), np.uint8)
 """A bright line of up to two pixels across, at the resolution of the search, does not contain it."""
 _FIT_EVERY_PX = 16
+"""Or more often, for four points on the shorter side of a small picture."""
 _ERROR_MOST = 60
 """In code values; a streak may cover what it will without deciding between two motions."""
 _ERROR_WINDOW_PX = 15
@@ -99,7 +100,8 @@ def camera_motion(flow: Flow) -> Flow:
         `[h, w, 2]`; zeros where there is none.
     """
     places = _places(*flow.shape[:2])
-    chosen = (slice(_FIT_EVERY_PX // 2, None, _FIT_EVERY_PX),) * 2
+    every = min(_FIT_EVERY_PX, min(flow.shape[:2]) // 4)
+    chosen = (slice(every // 2, None, every),) * 2
     matrix, _ = cv2.estimateAffine2D(places[chosen].reshape(-1, 2), (places + flow)[chosen].reshape(-1, 2), method=cv2.LMEDS)
     if matrix is None:
         return np.zeros_like(flow)

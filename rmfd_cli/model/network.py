@@ -19,6 +19,7 @@ from rmfd_cli import physics
 from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_blocks, to_pixels
+from rmfd_cli.model.rest import rain_of, settle
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
 
@@ -139,19 +140,19 @@ class InverseRecovery(nn.Module):
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
         return self.decode(skip + up), deep, hidden
 
-    def remove_rain(self, features: Tensor, frame: Image, following: Image, last: Image) -> Image:
-        """H: covered pixels are filled from the two candidates, given as departures, and translucent light is taken off."""
+    def remove_rain(self, features: Tensor, following: Image, last: Image) -> Image:
+        """H: covered pixels are filled from the two candidates, and translucent light is taken off; all of them departures."""
         maps = self.rain(features)
-        light = to_pixels(maps[:, 16 * len(MAPS) :], 2).to(frame.luma.dtype)
-        preference, covered, glow = to_pixels(maps[:, : 16 * len(MAPS)], 4).to(frame.luma.dtype).chunk(len(MAPS), 1)
+        light = to_pixels(maps[:, 16 * len(MAPS) :], 2).to(last.luma.dtype)
+        preference, covered, glow = to_pixels(maps[:, : 16 * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
         covered = torch.sigmoid(covered)
         # The softmax of two.
         share = covered * torch.sigmoid(preference)
         rest = covered - share
         # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
-        luma = torch.addcmul(torch.addcmul(frame.luma - glow, share, following.luma), rest, last.luma)
+        luma = torch.addcmul(torch.addcmul(-glow, share, following.luma), rest, last.luma)
         share, rest = halve(share), halve(rest)
-        chroma = torch.addcmul(torch.addcmul(frame.chroma - light, share, following.chroma), rest, last.chroma)
+        chroma = torch.addcmul(torch.addcmul(-light, share, following.chroma), rest, last.chroma)
         return Image(luma, chroma)
 
     def estimate_veil(self, deep: Tensor, cells: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -278,14 +279,18 @@ class Rmfd(nn.Module):
             )
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last.luma, last_hidden)
-        hazy = self.recovery.remove_rain(features, frame, registered.following, last)
+        departure = self.recovery.remove_rain(features, registered.following, last)
+        if state is not None:
+            departure = settle(departure, last, registered.following, registered.backwards_coarse, state.rain)
+        hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
         return Cleared(*hazy, hidden, deep, features, registered.cells)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
         """Estimates the veil, for which it takes the whole frame."""
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
         hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
-        return Recovered(hazy, airlight, veil, cleared.features), State(cleared.hidden, *hazy, airlight, light)
+        rain = rain_of(hazy, cleared.cells, None if state is None else state.rain)
+        return Recovered(hazy, airlight, veil, cleared.features), State(cleared.hidden, *hazy, airlight, light, rain)
 
     def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:
         """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate.

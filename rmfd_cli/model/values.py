@@ -56,6 +56,8 @@ class State(NamedTuple):
     """`[B, 3, 1, 1]`: running mean of A."""
     light: Tensor
     """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
+    rain: Tensor
+    """`[B, 1, 1, 1]`: running mean of the light that is taken off a frame."""
 
 
 class Cleared(NamedTuple):

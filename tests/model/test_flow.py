@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from rmfd_cli.model.flow import camera_motion, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
@@ -83,3 +84,9 @@ def test_the_motion_of_the_camera_is_found_where_less_than_half_moves_by_itself(
     flow = zoom.copy()
     flow[:60, :110] += 5
     np.testing.assert_allclose(camera_motion(flow), zoom, atol=0.02)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 300), (21, 47)])
+def test_the_smallest_pictures_that_are_searched_have_a_camera_too(size):
+    motion = camera_motion(np.full((*size, 2), 1.5, np.float32))
+    np.testing.assert_allclose(motion, 1.5, atol=0.01)

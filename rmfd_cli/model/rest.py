@@ -1,0 +1,73 @@
+"""What rests is seen again and again: while it rains, the picture behind the rain is what most frames agree on.
+
+A streak that the network has missed, and the fine rain that flickers everywhere, is in one frame and not in the next. Where the
+camera rests, and nothing moves, memory and following frame show the same pixel, without having been interpolated. What the
+estimate does not share with either is not the scene. In front of a camera that moves, the same would blur (docs/decisions.md).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rmfd_cli.model.image import Image, enlarge, halve, split
+from rmfd_cli.model.veil import CELL_PX
+
+MEMORY_SHARE = 0.4
+"""How far a resting pixel follows its memory, beyond the median."""
+
+_RAIN = (0.2 / 255, 0.5 / 255)
+"""Mean light that is taken off a frame: below the first it does not rain, beyond the second it surely does. Dry clips of all
+kinds are below 0.15 code values, spray of white water at 0.2, light rain above 0.5."""
+_RAIN_RATE = 0.2
+_MOVED_PX = (0.1, 0.5)
+"""A cell that moves by less than the first rests, beyond the second it does not."""
+_DIFFERENCE = 0.05
+"""Mean difference of memory and following frame in a cell, of 1, at which they hardly show the same any more."""
+
+
+def rain_of(hazy: Image, cells: Tensor, last: Tensor | None) -> Tensor:
+    """How hard it rains: running mean over about five frames of the light that is taken off, `[B, 1, 1, 1]`.
+
+    Args:
+        hazy: what is left of the frame; sides multiples of `CELL_PX`.
+        cells: of the frame, from `veil.cells_of_frame`.
+        last: what it was before this frame.
+    """
+    # Where `cells` have looked.
+    seen = hazy.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]
+    taken = (split(cells[:, 1:])[0] - seen).mean((1, 2, 3), keepdim=True)
+    return taken if last is None else last + _RAIN_RATE * (taken - last)
+
+
+def settle(estimate: Image, memory: Image, following: Image, moved: Tensor, rain: Tensor) -> Image:
+    """The estimate of H, nearer to what memory and following frame agree on, where the picture rests and it rains.
+
+    Args:
+        estimate: H by the network, of one frame, like the next two as a departure from the frame that is restored.
+        memory: the last H.
+        following: the next frame.
+        moved: `[B, H/8, W/8, 2]`, how far cells have moved since the frame before, in cells.
+        rain: from `rain_of`, before this frame.
+
+    Returns:
+        The estimate itself where no cell rests, or in dry weather.
+    """
+    weight = _falling(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX) * (1 - _falling(rain, *_RAIN))
+    if not weight.any():
+        return estimate
+    difference = F.avg_pool2d((following.luma - memory.luma).abs(), CELL_PX)
+    weight = enlarge(weight * torch.exp(-((difference / _DIFFERENCE) ** 2)), CELL_PX)
+    return Image(
+        _towards(estimate.luma, memory.luma, following.luma, weight),
+        _towards(estimate.chroma, memory.chroma, following.chroma, halve(weight)),
+    )
+
+
+def _towards(estimate: Tensor, memory: Tensor, following: Tensor, weight: Tensor) -> Tensor:
+    median = torch.clamp(estimate, torch.minimum(memory, following), torch.maximum(memory, following))
+    return torch.lerp(estimate, torch.lerp(median, memory, MEMORY_SHARE), weight)
+
+
+def _falling(x: Tensor, start: float, end: float) -> Tensor:
+    """1 up to `start`, 0 from `end` on."""
+    return ((end - x) / (end - start)).clamp(0, 1)
