@@ -1,7 +1,7 @@
 """Ways of bringing neighbouring frames into register, compared by what they leave.
 
-Printed are the error of the aligned clean neighbours in code values, the PSNR in dB of the median of three with outliers
-replaced, and milliseconds per pair on one thread.
+Printed, for light and for heavy rain, are the error of the aligned clean neighbours in code values and the PSNR in dB of the
+median of three with outliers replaced, and milliseconds per pair on one thread.
 
     python benchmarks/alignment.py CLEAN_DIR [--frames 8]
 
@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import baselines
 import cv2
@@ -26,10 +27,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli.metrics import psnr
+from rmfd_cli.model import flow
 from rmfd_cli.model.align import warp
 from rmfd_cli.model.flow import SHRINK, enlarge_flow, estimate_flow
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import draw_clip
+
+STYLES = ("light", "heavy")
 
 Flow = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
 """Luma of the current frame and of a neighbour, `[H, W]` uint8, to displacement `[H, W, 2]` in pixels."""
@@ -52,19 +56,22 @@ def main() -> None:
     for shrink in (4, 2, 1):
         for name, preset in (("fast", 1), ("medium", 2)):
             ways[f"DIS {name}, 1/{shrink} resolution"] = dis(shrink, preset)
-    ways["DIS as rmfd uses it"] = shipped
+    ways["as rmfd does it"] = shipped
+    ways["the same, its search sees streaks"] = without("_without_streaks", lambda luma: luma)
+    ways["the same, without the camera"] = without("_steadied", lambda flow, *frames: flow)
     if arguments.train:
         ways["learned, 1/8 cost volume"] = learned(arguments.train, arguments.steps)
-    rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    rows: dict[str, list[list[tuple[float, float, float]]]] = defaultdict(list)
     for number, path in enumerate(sorted(arguments.clean_dir.glob("*.mp4"))):
         clean = read_clip(path, arguments.frames)
-        rainy = other_rain.add_rain(clean, other_rain.STYLES["light"], seed=7919 * number)
+        rained_on = [other_rain.add_rain(clean, other_rain.STYLES[style], seed=7919 * number) for style in STYLES]
         for name, way in ways.items():
-            rows[name].append(judge(way, clean, rainy))
-    print(f"{'':36s} {'error of clean neighbours':>26s} {'PSNR, outliers replaced':>24s} {'ms per pair':>12s}")
+            rows[name].append([judge(way, clean, rainy) for rainy in rained_on])
+    print(f"{'':36s} " + " ".join(f"{style + ': error':>14s} {'PSNR':>6s}" for style in STYLES) + f" {'ms per pair':>12s}")
     for name, scores in rows.items():
-        error, quality, milliseconds = np.mean(scores, axis=0)
-        print(f"{name:36s} {error:26.2f} {quality:24.2f} {milliseconds:12.2f}")
+        means = np.mean(scores, axis=0)
+        figures = " ".join(f"{error:14.2f} {quality:6.2f}" for error, quality, _ in means)
+        print(f"{name:36s} {figures} {means[:, 2].mean():12.2f}")
 
 
 def judge(way: Flow, clean: NDArray[np.float32], rainy: NDArray[np.float32]) -> tuple[float, float, float]:
@@ -111,18 +118,28 @@ def shipped(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray
     return enlarge_flow(estimate_flow(*small), (height, width))
 
 
+def without(part: str, substitute: Callable[..., object]) -> Flow:
+    """The product's own with one of its functions replaced."""
+
+    def changed(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with mock.patch.object(flow, part, substitute):
+            return shipped(current, neighbour)
+
+    return changed
+
+
 def dis(shrink: int, preset: int) -> Flow:
     """Dense inverse search at a reduced resolution."""
     search = cv2.DISOpticalFlow.create(preset)
 
-    def flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def searched(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = current.shape
         size = (width // shrink, height // shrink)
         a, b = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) if shrink > 1 else x for x in (current, neighbour))
         small = search.calc(a, b, None)
         return (cv2.resize(small, (width, height)) * shrink if shrink > 1 else small).astype(np.float32)
 
-    return flow
+    return searched
 
 
 class LearnedFlow(nn.Module):
@@ -170,9 +187,9 @@ def learned(clips_dir: Path, steps: int) -> Flow:
         luma = pairs.mean(2, keepdim=True)
         noisy = luma + (torch.rand_like(luma) < 0.02) * torch.rand(8, 1, 1, 1, 1) * 0.5
         small = F.avg_pool2d(noisy.flatten(0, 1), 2).unflatten(0, (8, 2))
-        flow = network(small[:, 0], small[:, 1])
+        moved = network(small[:, 0], small[:, 1])
         loss = (
-            (warp(pairs[:, 1], F.interpolate(flow, size=(160, 160), mode="bilinear").permute(0, 2, 3, 1)) - pairs[:, 0])
+            (warp(pairs[:, 1], F.interpolate(moved, size=(160, 160), mode="bilinear").permute(0, 2, 3, 1)) - pairs[:, 0])
             .abs()
             .mean()
         )

@@ -137,5 +137,5 @@ def _search() -> cv2.DISOpticalFlow:
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(1)
     search.setGradientDescentIterations(4)
-    search.setVariationalRefinementIterations(1)
+    search.setVariationalRefinementIterations(3)
     return search
