@@ -110,16 +110,17 @@ def camera_motion(flow: Flow) -> Flow:
 
 def _steadied(flow: Flow, current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
     """The camera's motion, or its rest, where that explains the frames as well as the flow does."""
-    error = _error(current, neighbour, flow)
-    whole = [(_error(current, neighbour, motion), motion) for motion in (np.zeros_like(flow), camera_motion(flow))]
-    error_of_camera, camera = min(whole, key=lambda pair: float(pair[0].mean()))
+    moving = camera_motion(flow)
+    whole = [(_error(current, follow(neighbour, moving)), moving), (_error(current, neighbour), np.zeros_like(flow))]
+    error_of_camera, camera = min(whole, key=lambda pair: cv2.mean(pair[0]))
+    error = _error(current, follow(neighbour, flow))
     share = cv2.blur((error_of_camera <= error + _TOLERANCE).astype(np.float32), (_ERROR_WINDOW_PX, _ERROR_WINDOW_PX))
     return np.asarray(cv2.blendLinear(flow, camera, 1 - share, share), np.float32)
 
 
-def _error(current: NDArray[np.uint8], neighbour: NDArray[np.uint8], flow: Flow) -> NDArray[np.float32]:
-    """What the flow leaves of the difference between two frames, in code values: means of windows, `[h, w]`."""
-    difference = cv2.absdiff(current, follow(neighbour, flow)).clip(max=_ERROR_MOST)
+def _error(current: NDArray[np.uint8], aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What is left of the difference between two frames, in code values: means of windows, `[h, w]`."""
+    _, difference = cv2.threshold(cv2.absdiff(current, aligned), _ERROR_MOST, _ERROR_MOST, cv2.THRESH_TRUNC)
     return np.asarray(cv2.boxFilter(difference, cv2.CV_32F, (_ERROR_WINDOW_PX, _ERROR_WINDOW_PX)), np.float32)
 
 
@@ -137,5 +138,5 @@ def _search() -> cv2.DISOpticalFlow:
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(1)
     search.setGradientDescentIterations(4)
-    search.setVariationalRefinementIterations(3)
+    search.setVariationalRefinementIterations(2)
     return search
