@@ -19,7 +19,7 @@ from rmfd_cli import physics
 from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_blocks, to_pixels
-from rmfd_cli.model.rest import rain_of, settle
+from rmfd_cli.model.rest import calm_of, resting_cells, settle
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
 
@@ -280,17 +280,18 @@ class Rmfd(nn.Module):
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last.luma, last_hidden)
         departure = self.recovery.remove_rain(features, registered.following, last)
+        resting = resting_cells(registered.backwards_coarse)
         if state is not None:
-            departure = settle(departure, last, registered.following, registered.backwards_coarse, state.rain)
+            departure = settle(departure, last, registered.following, resting, state.calm)
         hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
-        return Cleared(*hazy, hidden, deep, features, registered.cells)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, resting)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
         """Estimates the veil, for which it takes the whole frame."""
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
         hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
-        rain = rain_of(hazy, cleared.cells, None if state is None else state.rain)
-        return Recovered(hazy, airlight, veil, cleared.features), State(cleared.hidden, *hazy, airlight, light, rain)
+        calm = calm_of(hazy, cleared.cells, cleared.resting, None if state is None else state.calm)
+        return Recovered(hazy, airlight, veil, cleared.features), State(cleared.hidden, *hazy, airlight, light, calm)
 
     def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:
         """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate.

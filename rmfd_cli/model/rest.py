@@ -18,44 +18,58 @@ MEMORY_SHARE = 0.4
 _RAIN = (0.2 / 255, 0.5 / 255)
 """Mean light that is taken off a frame: below the first it does not rain, beyond the second it surely does. Dry clips of all
 kinds are below 0.15 code values, spray of white water at 0.2, light rain above 0.5."""
-_RAIN_RATE = 0.2
+_RESTING = (0.1, 0.3)
+"""Share of a frame that rests, below and beyond which the camera moves and rests."""
+_RATE = 0.2
+"""Running means of both over about five frames."""
 _MOVED_PX = (0.1, 0.5)
 """A cell that moves by less than the first rests, beyond the second it does not."""
 _DIFFERENCE = 0.05
 """Mean difference of memory and following frame in a cell, of 1, at which they hardly show the same any more."""
 
 
-def rain_of(hazy: Image, cells: Tensor, last: Tensor | None) -> Tensor:
-    """How hard it rains: running mean over about five frames of the light that is taken off, `[B, 1, 1, 1]`.
+def resting_cells(moved: Tensor) -> Tensor:
+    """1 where a cell rests, 0 where it moves, `[B, 1, H/8, W/8]`.
+
+    Args:
+        moved: how far cells have moved since the frame before, in cells, `[B, H/8, W/8, 2]`.
+    """
+    return 1 - _rising(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX)
+
+
+def calm_of(hazy: Image, cells: Tensor, resting: Tensor, last: Tensor | None) -> Tensor:
+    """How hard it rains and how much of the picture rests, `[B, 2, 1, 1]`: means over a frame and the few before it.
 
     Args:
         hazy: what is left of the frame; sides multiples of `CELL_PX`.
         cells: of the frame, from `veil.cells_of_frame`.
+        resting: from `resting_cells`.
         last: what it was before this frame.
     """
     # Where `cells` have looked.
     seen = hazy.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]
-    taken = (split(cells[:, 1:])[0] - seen).mean((1, 2, 3), keepdim=True)
-    return taken if last is None else last + _RAIN_RATE * (taken - last)
+    calm = torch.cat([split(cells[:, 1:])[0] - seen, resting], 1).mean((2, 3), keepdim=True)
+    return calm if last is None else last + _RATE * (calm - last)
 
 
-def settle(estimate: Image, memory: Image, following: Image, moved: Tensor, rain: Tensor) -> Image:
+def settle(estimate: Image, memory: Image, following: Image, resting: Tensor, calm: Tensor) -> Image:
     """The estimate of H, nearer to what memory and following frame agree on, where the picture rests and it rains.
 
     Args:
         estimate: H by the network, of one frame, like the next two as a departure from the frame that is restored.
         memory: the last H.
         following: the next frame.
-        moved: `[B, H/8, W/8, 2]`, how far cells have moved since the frame before, in cells.
-        rain: from `rain_of`, before this frame.
+        resting: from `resting_cells`.
+        calm: from `calm_of`, before this frame.
 
     Returns:
-        The estimate itself where no cell rests, or in dry weather.
+        The estimate itself where no cell rests, while the camera moves, or in dry weather.
     """
-    weight = _falling(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX) * (1 - _falling(rain, *_RAIN))
+    rain, rest = calm.chunk(2, 1)
+    weight = resting * _rising(rain, *_RAIN) * _rising(rest, *_RESTING)
     if not weight.any():
         return estimate
-    difference = F.avg_pool2d((following.luma - memory.luma).abs(), CELL_PX)
+    difference = F.avg_pool2d((following.luma - memory.luma).abs_(), CELL_PX)
     weight = enlarge(weight * torch.exp(-((difference / _DIFFERENCE) ** 2)), CELL_PX)
     return Image(
         _towards(estimate.luma, memory.luma, following.luma, weight),
@@ -68,6 +82,6 @@ def _towards(estimate: Tensor, memory: Tensor, following: Tensor, weight: Tensor
     return torch.lerp(estimate, torch.lerp(median, memory, MEMORY_SHARE), weight)
 
 
-def _falling(x: Tensor, start: float, end: float) -> Tensor:
-    """1 up to `start`, 0 from `end` on."""
-    return ((end - x) / (end - start)).clamp(0, 1)
+def _rising(x: Tensor, start: float, end: float) -> Tensor:
+    """0 up to `start`, 1 from `end` on."""
+    return ((x - start) / (end - start)).clamp(0, 1)

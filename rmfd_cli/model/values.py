@@ -56,8 +56,8 @@ class State(NamedTuple):
     """`[B, 3, 1, 1]`: running mean of A."""
     light: Tensor
     """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
-    rain: Tensor
-    """`[B, 1, 1, 1]`: running mean of the light that is taken off a frame."""
+    calm: Tensor
+    """`[B, 2, 1, 1]`: running means of the light that is taken off a frame, and of how much of it rests."""
 
 
 class Cleared(NamedTuple):
@@ -73,6 +73,8 @@ class Cleared(NamedTuple):
     """`[B, width, H/4, W/4]`."""
     cells: Tensor
     """As in `Registered`."""
+    resting: Tensor
+    """`[B, 1, H/8, W/8]`, from `rest.resting_cells`."""
 
 
 class Recovered(NamedTuple):
