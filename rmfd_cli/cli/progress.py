@@ -88,11 +88,11 @@ def training_on_stderr(quiet: bool) -> "Iterator[tuple[Callable[[TrainingProgres
     if quiet:
         yield lambda now: None, plain_warning
     elif sys.stderr.isatty():
-        measure = "loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s a step"
-        with _bar("training", measure, loss=0.0, seconds=0.0) as (console, show):
+        measure = "loss {task.fields[loss]:.4f}, {task.fields[pace]}"
+        with _bar("training", measure, loss=0.0, pace="") as (console, show):
 
             def update(now: "TrainingProgress") -> None:
-                show(completed=now.step, total=now.steps, loss=now.loss, seconds=now.step_seconds)
+                show(completed=now.step, total=now.steps, loss=now.loss, pace=_pace(now))
                 if now.validation:
                     console.print(_scores_line(now), highlight=False)
 
@@ -174,7 +174,13 @@ def _frames_object(title: str, now: "Progress") -> str:
 
 def _steps_line(now: "TrainingProgress") -> str:
     left = clock(now.seconds / (now.step - now.first) * (now.steps - now.step))
-    return f"step {now.step} of {now.steps}, loss {now.loss:.4f}, {now.step_seconds:.2f} s a step, {left} left"
+    return f"step {now.step} of {now.steps}, loss {now.loss:.4f}, {_pace(now)}, {left} left"
+
+
+def _pace(now: "TrainingProgress") -> str:
+    """How fast a run learns, and how much of its time: it should hardly ever wait for clips to be drawn."""
+    samples, learning = rate(now.frames, now.seconds), 1 - now.waited / max(now.seconds, 1e-3)
+    return f"{now.step_seconds:.2f} s a step, {samples:.1f} samples a second, learning {learning:.0%} of the time"
 
 
 def _scores_line(now: "TrainingProgress") -> str:

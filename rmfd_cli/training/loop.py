@@ -56,6 +56,10 @@ class Progress:
     """Wall time of this step."""
     seconds: float
     """Wall time since the first step of the command."""
+    frames: int
+    """Samples that the command has learnt from: frames of clips, those of all processes."""
+    waited: float
+    """Seconds that its steps waited until their clips were drawn: while they did, nothing was learnt."""
     validation: Validation | None
 
 
@@ -129,12 +133,15 @@ def train(
         settings = {**asdict(options), "model": asdict(learner.model.config), "weights": asdict(weights)}
 
         first, began = position.step, time.perf_counter()
+        seen, waited, asked = 0, 0.0, began
         stopping, validation = False, None
         if found is not None and ranks.leads:
             position = leave_branch(folder, position)
         with open_log(out, first, options.tensorboard) if ranks.leads else no_log() as write:
             for step, lesson in steps(draw, first, device):
                 step_began = time.perf_counter()
+                waited += step_began - asked
+                seen += options.batch_size * len(place(options, step).frames)
                 terms, state = _learn(learner, lesson, step, position, options, weights, folder)
                 terms = ranks.mean({**terms, "stop": float(should_stop())}, device)
                 stopping = terms.pop("stop") > 0
@@ -156,9 +163,10 @@ def train(
                         remove_old(folder, options.keep)
                 loss, now = sum(value for name, value in terms.items() if name != JUDGE), time.perf_counter()
                 write(Record(step + 1, loss, terms, now - step_began, learning_rate(options, step), scores))
-                on_step(Progress(step + 1, options.steps, first, loss, now - step_began, now - began, scores))
+                on_step(Progress(step + 1, options.steps, first, loss, now - step_began, now - began, seen, waited, scores))
                 if stopping:
                     break
+                asked = time.perf_counter()
         if ranks.leads:
             export_average(learner.average, out / WEIGHTS)
     return Trained(out / WEIGHTS, position.step, position.step >= options.steps, validation)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.values import Window
 from rmfd_cli.rain.elements import Coder, Particles
 from rmfd_cli.rain.weather import DRY, PERFECT_CAMERA
-from rmfd_cli.training.batches import Lesson
+from rmfd_cli.training.batches import Draw, Lesson
 from rmfd_cli.training.checkpoints import checkpoint_path
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import Batch, draw_batch, draw_clean, draw_clip, rain_on
@@ -23,6 +24,7 @@ from rmfd_cli.training.learner import make_learner, update
 from rmfd_cli.training.loop import HELD_OUT_FRAMES, train
 from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
 from rmfd_cli.training.parallel import Ranks
+from rmfd_cli.training.schedule import place
 from rmfd_cli.training.unroll import run_clip
 from rmfd_cli.training.validation import FRAMES
 from rmfd_cli.video.images import write_png
@@ -211,6 +213,20 @@ def test_the_log_has_a_line_per_step_and_the_validation_s_scores(folder, tmp_pat
     terms = {name: lines[0][name] for name in dataclasses.asdict(LossWeights()) if name in lines[0]}
     assert {"image", "hazy", "transmission"} <= terms.keys()
     assert lines[0]["loss"] == pytest.approx(sum(terms.values()), rel=1e-4)
+
+
+def test_a_run_says_what_it_has_learnt_from_and_how_long_it_waited_for_that(folder, tmp_path, monkeypatch):
+    draw, seen = Draw.__getitem__, []
+
+    def slowly(self, number):
+        time.sleep(0.2)
+        return draw(self, number)
+
+    monkeypatch.setattr(Draw, "__getitem__", slowly)
+    settings = options(folder, tmp_path, steps=2, validate_every=2)
+    train(settings, TINY, on_step=seen.append)
+    assert [now.frames for now in seen] == [settings.batch_size * len(place(settings, 0).frames) * k for k in (1, 2)]
+    assert 0.2 <= seen[0].waited <= seen[1].waited <= seen[1].seconds
 
 
 @pytest.mark.filterwarnings("ignore")  # tensorboard's own
