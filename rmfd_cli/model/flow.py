@@ -53,10 +53,11 @@ def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> F
     """
     if min(current.shape) < 16:
         return np.zeros((*current.shape, 2), np.float32)
-    # A DIS object keeps scratch buffers from call to call: one per thread.
-    if not hasattr(_local, "dis"):
-        _local.dis = _search()
-    flow = np.asarray(_local.dis.calc(_without_streaks(current), _without_streaks(neighbour), None), np.float32)
+    # A DIS object keeps scratch buffers from call to call, so that each thread has its own; and small frames change its
+    # settings for all that follow.
+    if getattr(_local, "size", None) != current.shape:
+        _local.search, _local.size = _search(), current.shape
+    flow = np.asarray(_local.search.calc(_without_streaks(current), _without_streaks(neighbour), None), np.float32)
     return _steadied(flow, current, neighbour)
 
 

@@ -1,31 +1,11 @@
 """The flow between two frames, and what rain must not do to it."""
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rmfd_cli.model.flow import camera_motion, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
-
-
-def texture(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
-    """Smooth random luma in [0, 1] with detail at several sizes, `[height, width]`."""
-    rng = np.random.default_rng(seed)
-    layers = [
-        cv2.resize(rng.random((height // px + 2, width // px + 2), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-        for px in (4, 9, 23)
-    ]
-    return np.asarray((sum(layers) - 0.9) / 1.5, np.float32).clip(0.05, 0.95)
-
-
-def rained_on(luma: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Bright upright streaks over a frame."""
-    rng = np.random.default_rng(seed)
-    streaks = np.zeros_like(luma)
-    for _ in range(luma.size // 1200):
-        x, y = int(rng.integers(luma.shape[1])), int(rng.integers(-20, luma.shape[0]))
-        cv2.line(streaks, (x, y), (x + 2, y + 30), float(rng.uniform(0.3, 0.6)), 3)
-    return np.clip(luma + streaks, 0, 1)
+from tests.model.rainy import rained_on, texture
 
 
 def flow_between(current: NDArray[np.float32], neighbour: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -67,6 +47,13 @@ def test_rain_falls_through_a_pan_without_bending_it():
     flow = flow_between(rained_on(scene[12:252, 8:328], 1), rained_on(scene[8:248, 2:322], 2))  # moved by (6, 4)
     error = np.linalg.norm(flow - (6, 4), axis=-1)[16:-16, 16:-16]
     assert (error < 0.5).mean() > 0.95
+
+
+def test_a_flow_does_not_depend_on_what_was_searched_before():
+    before, after = rained_on(texture(240, 320), 1), rained_on(texture(240, 320), 2)
+    flow = flow_between(before, after)
+    flow_between(before[:40, :56], after[:40, :56])
+    np.testing.assert_array_equal(flow_between(before, after), flow)
 
 
 def test_what_moves_by_itself_keeps_its_own_motion():
