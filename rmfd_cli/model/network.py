@@ -37,6 +37,10 @@ MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
 
+HIDDEN_DECAY = 0.95
+"""What is left of a hidden state after a step. Training sees states of thirty frames at most; without decay they grow for a
+hundred and more, and the features drift away from all that was learnt (docs/decisions.md)."""
+
 LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
 """The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it."""
 
@@ -134,7 +138,10 @@ class InverseRecovery(nn.Module):
         skip = F.relu(self.enter(F.relu(evidence + memory, inplace=True)), inplace=True)
         deep = self.deep(F.relu(self.down(skip), inplace=True))
         start = deep[:, : self.hidden]
-        last_hidden = torch.zeros_like(start, dtype=last.dtype) if hidden is None else warp(hidden, registered.backwards_coarse)
+        if hidden is None:
+            last_hidden = torch.zeros_like(start, dtype=last.dtype)
+        else:
+            last_hidden = warp(hidden, registered.backwards_coarse) * HIDDEN_DECAY
         hidden = self.recur(start, last_hidden)
         deep = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
         up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")

@@ -7,15 +7,17 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, from_rgb, to_rgb
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.model.streaming import restore
+from rmfd_cli.model.streaming import find_weights, restore
 from rmfd_cli.model.values import State, Window
 from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows
 from rmfd_cli.types import Ycc
 from rmfd_cli.video.ycc import ycc_of_rgb
+from tests.model.rainy import rained_on, texture
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +187,18 @@ def test_thousands_of_steps_do_not_drift(model):
         restored, state = model.step(steps[2 + t % 4], state)
         (early if t < 40 else late).append(restored.image.luma.abs().mean().item())
     assert max(late[-40:]) < 1.5 * max(early) + 0.1
+
+
+def test_a_hidden_state_is_as_strong_after_a_hundred_frames_as_after_twenty_five():
+    scene = texture(96, 120)
+    forward = [rained_on(scene[k % 8 : k % 8 + 80, :112], k) for k in range(14)]
+    frames = [(255 * luma).astype(np.uint8)[..., None].repeat(3, 2) for luma in [*forward, *forward[-2:0:-1]]]
+    network, state, strength = load_model(find_weights("small")), None, []
+    with torch.inference_mode():
+        for window in windows(frames * 5):
+            _, state = network.step(window, state)
+            strength.append(state.hidden.abs().mean().item())
+    assert np.mean(strength[104:]) == pytest.approx(np.mean(strength[26:52]), rel=0.03)
 
 
 def test_what_has_learnt_nothing_is_a_filter_already():
