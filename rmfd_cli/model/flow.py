@@ -110,13 +110,23 @@ def camera_motion(flow: Flow) -> Flow:
 
 
 def _steadied(flow: Flow, current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
-    """The camera's motion, or its rest, where that explains the frames as well as the flow does."""
-    moving = camera_motion(flow)
-    whole = [(_error(current, follow(neighbour, moving)), moving), (_error(current, neighbour), np.zeros_like(flow))]
-    error_of_camera, camera = min(whole, key=lambda pair: cv2.mean(pair[0]))
-    error = _error(current, follow(neighbour, flow))
-    share = cv2.blur((error_of_camera <= error + _TOLERANCE).astype(np.float32), (_ERROR_WINDOW_PX, _ERROR_WINDOW_PX))
-    return np.asarray(cv2.blendLinear(flow, camera, 1 - share, share), np.float32)
+    """The camera's motion, or its rest, where that explains the frames as well as the flow does.
+
+    In front of a camera that moves, rest is taken where it explains them better than both: captions are burned in.
+    """
+    moving, still = camera_motion(flow), np.zeros_like(flow)
+    error, error_moving = (_error(current, follow(neighbour, motion)) for motion in (flow, moving))
+    error_still = _error(current, neighbour)
+    rests = cv2.mean(error_still) <= cv2.mean(error_moving)
+    camera, error_camera = (still, error_still) if rests else (moving, error_moving)
+    found = _where(error_camera <= error + _TOLERANCE, camera, flow)
+    return found if rests else _where(error_still < np.minimum(error, error_camera) - _TOLERANCE, still, found)
+
+
+def _where(chosen: NDArray[np.bool_], one: Flow, other: Flow) -> Flow:
+    """The one flow where it is chosen, or else the other, with soft edges."""
+    share = cv2.blur(chosen.astype(np.float32), (_ERROR_WINDOW_PX, _ERROR_WINDOW_PX))
+    return np.asarray(cv2.blendLinear(one, other, share, 1 - share), np.float32)
 
 
 def _error(current: NDArray[np.uint8], aligned: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """The flow between two frames, and what rain must not do to it."""
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -71,6 +72,17 @@ def test_the_motion_of_the_camera_is_found_where_less_than_half_moves_by_itself(
     flow = zoom.copy()
     flow[:60, :110] += 5
     np.testing.assert_allclose(camera_motion(flow), zoom, atol=0.02)
+
+
+def test_a_thin_caption_rests_on_a_dark_wall_of_a_picture_that_moves():
+    scene, written = 0.4 * texture(260, 340), np.zeros((240, 320), np.uint8)
+    scene[60:160] = 0.15
+    cv2.putText(written, "CC", (140, 120), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1, 1)
+    caption = 0.5 * written.astype(np.float32)
+    before, after = (np.maximum(scene[top : top + 240, top : top + 320], caption) for top in (8, 4))
+    flow = flow_between(before, after)
+    assert np.linalg.norm(flow[written > 0], axis=-1).mean() < 0.1
+    np.testing.assert_allclose(np.median(flow[180:220, 40:280], axis=(0, 1)), (4, 4), atol=0.2)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 300), (21, 47)])
