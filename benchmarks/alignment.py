@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from rmfd_cli.metrics import psnr
 from rmfd_cli.model import flow
 from rmfd_cli.model.align import warp
-from rmfd_cli.model.flow import SHRINK, enlarge_flow, estimate_flow
+from rmfd_cli.model.flow import SHRINK, enlarge_flow, estimate_flow, follow
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import draw_clip
 
@@ -90,13 +90,6 @@ def judge(way: Flow, clean: NDArray[np.float32], rainy: NDArray[np.float32]) -> 
     restored = baselines.replace_outliers(rainy[1:-1], np.stack(medians[1:]))
     x, y = (torch.from_numpy(clip).permute(0, 3, 1, 2) for clip in (restored, clean[1:-1]))
     return float(np.mean(errors)), float(psnr(x, y).mean()), 1e3 * seconds / len(errors)
-
-
-def follow(image: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The neighbour as it would look from the current frame."""
-    height, width = image.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    return cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def global_shift(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ import baselines
 import cv2
 import numpy as np
 from media import read_clip, restored_rgb
+from no_reference import masked_psnr
 from numpy.typing import NDArray
 
 from rmfd_cli.model.streaming import restorer
@@ -45,7 +46,8 @@ def main() -> None:
             baselines.replace_outliers(clip[frames], aligned),
             restored_rgb(ours, clip)[frames],
         )
-        scores = (np.mean([psnr(frame, scene, seen) for frame in method]) for method in restored)
+        rounded = (np.round(method.clip(0, 1) * 255) / 255 for method in restored)
+        scores = (np.mean([masked_psnr(frame[None], scene, seen[None]) for frame in method]) for method in rounded)
         print(f"{path.stem:24s}" + "".join(f" {score:26.2f}" for score in scores), flush=True)
 
 
@@ -80,12 +82,6 @@ def _homography(still: NDArray[np.uint8], moved: NDArray[np.uint8], guess: NDArr
     except cv2.error:
         return guess
     return np.asarray(found, np.float32)
-
-
-def psnr(frame: NDArray[np.float32], scene: NDArray[np.float32], seen: NDArray[np.bool_]) -> float:
-    """In dB, of a frame `[H, W, 3]` rounded to 8 bits, where it is seen."""
-    error = np.square(np.round(frame.clip(0, 1) * 255) / 255 - scene)[seen]
-    return float(-10 * np.log10(error.mean()))
 
 
 if __name__ == "__main__":
