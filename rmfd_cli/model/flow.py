@@ -30,6 +30,8 @@ _ERROR_MOST = 60
 _ERROR_WINDOW_PX = 15
 _TOLERANCE = 0.2
 """In code values; the flow, which has more freedom, must explain the frames by so much better."""
+_RESTING_TOLERANCE = 0.1
+"""And by so much of its error where the camera rests: the harder it rains, the more there is that a wrong flow can explain."""
 
 _local = threading.local()
 
@@ -117,10 +119,10 @@ def _steadied(flow: Flow, current: NDArray[np.uint8], neighbour: NDArray[np.uint
     moving, still = camera_motion(flow), np.zeros_like(flow)
     error, error_moving = (_error(current, follow(neighbour, motion)) for motion in (flow, moving))
     error_still = _error(current, neighbour)
-    rests = cv2.mean(error_still) <= cv2.mean(error_moving)
-    camera, error_camera = (still, error_still) if rests else (moving, error_moving)
-    found = _where(error_camera <= error + _TOLERANCE, camera, flow)
-    return found if rests else _where(error_still < np.minimum(error, error_camera) - _TOLERANCE, still, found)
+    if cv2.mean(error_still) <= cv2.mean(error_moving):
+        return _where(error_still <= error * (1 + _RESTING_TOLERANCE) + _TOLERANCE, still, flow)
+    found = _where(error_moving <= error + _TOLERANCE, moving, flow)
+    return _where(error_still < np.minimum(error, error_moving) - _TOLERANCE, still, found)
 
 
 def _where(chosen: NDArray[np.bool_], one: Flow, other: Flow) -> Flow:

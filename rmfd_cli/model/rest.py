@@ -24,8 +24,10 @@ _RATE = 0.2
 """Running means of both over about five frames."""
 _MOVED_PX = (0.1, 0.5)
 """A cell that moves by less than the first rests, beyond the second it does not."""
-_DIFFERENCE = 0.05
+_DIFFERENCE = 0.035
 """Mean difference of memory and following frame in a cell, of 1, at which they hardly show the same any more."""
+_BRIGHTER = 0.25
+"""How much it counts in that where the following frame is the brighter one: that is what rain in it does, too."""
 
 
 def resting_cells(moved: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ def settle(estimate: Image, memory: Image, following: Image, resting: Tensor, ca
     weight = resting * _rising(rain, *_RAIN) * _rising(rest, *_RESTING)
     if not weight.any():
         return estimate
-    difference = F.avg_pool2d((following.luma - memory.luma).abs_(), CELL_PX)
+    difference = F.avg_pool2d(F.leaky_relu(memory.luma - following.luma, -_BRIGHTER), CELL_PX)
     weight = enlarge(weight * torch.exp(-((difference / _DIFFERENCE) ** 2)), CELL_PX)
     return Image(
         _towards(estimate.luma, memory.luma, following.luma, weight),

@@ -43,6 +43,13 @@ def test_rain_moves_nothing_in_front_of_a_camera_that_rests():
     assert (np.abs(flow).max(-1) < 0.01).mean() > 0.95
 
 
+def test_nor_does_a_cloudburst():
+    frames = [texture(240, 320)] * 2
+    for seed in range(4):
+        frames = [rained_on(frame, 10 * k + seed) for k, frame in enumerate(frames)]
+    assert (np.abs(flow_between(*frames)).max(-1) < 0.05).mean() > 0.9
+
+
 def test_rain_falls_through_a_pan_without_bending_it():
     scene = texture(260, 340)
     flow = flow_between(rained_on(scene[12:252, 8:328], 1), rained_on(scene[8:248, 2:322], 2))  # moved by (6, 4)

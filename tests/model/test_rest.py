@@ -32,9 +32,16 @@ def test_rain_in_the_following_frame_alone_is_not_taken_over():
 
 
 def test_an_estimate_between_memory_and_following_frame_nears_the_memory():
-    settled = settle(departures(0.0), departures(-0.01), departures(0.01), REST, calm())
-    weight = torch.exp(torch.tensor(-((0.02 / 0.05) ** 2)))
-    torch.testing.assert_close(settled.luma, departures(0).luma - 0.01 * MEMORY_SHARE * weight)
+    settled = settle(departures(0.0), departures(0.01), departures(-0.01), REST, calm())
+    weight = torch.exp(torch.tensor(-((0.02 / 0.035) ** 2)))
+    torch.testing.assert_close(settled.luma, departures(0).luma + 0.01 * MEMORY_SHARE * weight)
+
+
+def test_a_following_frame_that_is_brighter_than_the_memory_says_less_of_motion_than_a_darker_one():
+    darker = settle(departures(0.0), departures(0.02), departures(-0.02), REST, calm())
+    brighter = settle(departures(0.0), departures(-0.02), departures(0.02), REST, calm())
+    assert (darker.luma > 0).all()
+    assert (-brighter.luma > 2 * darker.luma).all()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +55,7 @@ def test_it_stays_as_it_is_in(resting, weather):
 
 
 def test_where_memory_and_following_frame_differ_something_moves_and_it_stays_as_it_is():
-    settled = settle(departures(0.0), departures(-0.3), departures(-0.1), REST, calm())
+    settled = settle(departures(0.0), departures(-0.1), departures(-0.3), REST, calm())
     assert settled.luma.abs().max() < 1e-6
 
 
