@@ -123,7 +123,7 @@ class InverseRecovery(nn.Module):
 
     def judging(self) -> tuple[nn.Module, ...]:
         """What estimates the veil, and all that makes the features that it is read from."""
-        return self.squeeze, self.remember, self.enter, self.down, self.deep, self.recur, self.veil
+        return self.squeeze, self.remember, self.enter, self.down, self.deep, self.veil
 
     def gather(self, frame: Image, departures: Sequence[Tensor]) -> Tensor:
         """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
@@ -132,7 +132,13 @@ class InverseRecovery(nn.Module):
         return evidence
 
     def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at a quarter and an eighth, and the new hidden state; `last` is how the last luma of H departs."""
+        """Features at a quarter, those at an eighth before the hidden state goes into them, and the new hidden state.
+
+        Args:
+            registered: a frame, or a piece of one.
+            last: how the last luma of H departs.
+            hidden: the last hidden state; None at the start of a scene.
+        """
         evidence = registered.evidence
         memory = self.remember(to_blocks([(last, 4)], evidence.dtype))
         skip = F.relu(self.enter(F.relu(evidence + memory, inplace=True)), inplace=True)
@@ -143,8 +149,8 @@ class InverseRecovery(nn.Module):
         else:
             last_hidden = warp(hidden, registered.backwards_coarse) * HIDDEN_DECAY
         hidden = self.recur(start, last_hidden)
-        deep = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
-        up = F.interpolate(self.up(deep), scale_factor=2, mode="nearest")
+        recurrent = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
+        up = F.interpolate(self.up(recurrent), scale_factor=2, mode="nearest")
         return self.decode(skip + up), deep, hidden
 
     def remove_rain(self, features: Tensor, following: Image, last: Image) -> Image:

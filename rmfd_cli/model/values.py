@@ -68,7 +68,7 @@ class Cleared(NamedTuple):
     hidden: Tensor
     """As in `State`."""
     deep: Tensor
-    """`[B, deep_width, H/8, W/8]`."""
+    """`[B, deep_width, H/8, W/8]`: features before the hidden state goes into them."""
     features: Tensor
     """`[B, width, H/4, W/4]`."""
     cells: Tensor

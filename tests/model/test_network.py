@@ -93,6 +93,14 @@ def test_state_matters(model):
     assert not torch.allclose(carried[2].luma, fresh.image.luma, atol=1e-4)
 
 
+def test_the_hidden_state_says_nothing_of_the_veil(model):
+    steps = windows(clip(3))
+    _, state = run(model, steps[:2], model.initial_state())
+    one, other = (model.step(steps[2], state._replace(hidden=share * state.hidden))[0] for share in (1, -1))
+    assert torch.equal(one.veil, other.veil)
+    assert not torch.equal(one.hazy.luma, other.hazy.luma)
+
+
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 31), (33, 16), (48, 50), (63, 64)])
 def test_any_size_from_16_comes_back_as_it_went_in(model, height, width):
     steps = windows(clip(2, height, width))
