@@ -19,18 +19,22 @@ learnt by heart. With `--forget N`, it does so without what it had made of the f
 
 With `--like`, the estimate is that of other weights, made to say the same of the features that it reads now: stage 2 moves
 them.
+
+`--device cuda --workers 16 --clips-at-once 8` is the same on a GPU, with processes that draw.
 """
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
 from rmfd_cli import physics
 from rmfd_cli.model.checkpoint import export_weights, load_model
@@ -40,12 +44,12 @@ from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.values import Window
 from rmfd_cli.model.veil import CELL_PX, LIGHT, VeilEstimate
 from rmfd_cli.training.clips import Clip, load_clips
-from rmfd_cli.training.data import draw_clip, rain_on
+from rmfd_cli.training.data import Batch, draw_clip, rain_on, stack
 
 PIECE_PX = 320
-FRAMES = 32
-KEPT_FRAMES = (0, 6, 15, 30)
-"""Young and old states alike: the mean light of a scene, and its last H, are of many frames in most of a video."""
+FRAMES = 12
+KEPT_FRAMES = (0, 3, 6, 10)
+"""With a last H and without one; no hidden state is seen, so that it need not grow old."""
 BATCH = 20
 LEARNING_RATE = 3e-3
 HIGHEST_DB = 50.0
@@ -79,15 +83,21 @@ def main() -> None:
     parser.add_argument("--forget", type=int, default=0, help="features that mean something else now")
     parser.add_argument("--seed", type=int, default=1, help="of a new estimate, and of the updates")
     parser.add_argument("--clips-seed", type=int, default=1, help="of the clips and their rain")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
+    parser.add_argument("--clips-at-once", type=int, default=1, help="that the network sees")
     arguments = parser.parse_args()
     keep_freed_memory()
+    rainy = Rainy(load_clips(arguments.clean_dir), arguments.clips_seed, arguments.clips)
+    # Processes are forked from one that has computed nothing yet.
+    batches = draw(rainy, arguments.clips_at_once, arguments.workers)
+    device = torch.device(arguments.device)
     torch.manual_seed(arguments.seed)
-    model, clips = load_model(arguments.init), load_clips(arguments.clean_dir)
-    teacher = load_model(arguments.like) if arguments.like else None
-    rngs = (np.random.default_rng([arguments.clips_seed, k]) for k in range(arguments.clips))
-    frames = [frame for rng in rngs for frame in look(model, clips, rng, teacher)]
-    seen = Seen(*(torch.stack(column) for column in zip(*frames, strict=True)))
-    estimate = VeilEstimate(model.config.deep_width)
+    model = load_model(arguments.init).to(device)
+    teacher = load_model(arguments.like).to(device) if arguments.like else None
+    frames = [frame for batch in batches for frame in look(model, batch.to(device), teacher)]
+    seen = Seen(*(torch.cat(column) for column in zip(*frames, strict=True)))
+    estimate = VeilEstimate(model.config.deep_width).to(device)
     if teacher:
         estimate.load_state_dict(teacher.recovery.veil.state_dict())
         fit(estimate, seen, arguments.updates, LEARNING_RATE / 6, unlike)
@@ -121,39 +131,78 @@ def thicken(estimate: VeilEstimate, margin: float, gain: float) -> None:
         weight[0] *= gain
 
 
+class Rainy(Dataset[Batch]):
+    """Large pieces of clean clips, rained on, by number.
+
+    Args:
+        clips: to draw from.
+        seed: of pieces and rain.
+        count: how many there are.
+    """
+
+    def __init__(self, clips: list[Clip], seed: int, count: int) -> None:
+        self.clips, self.seed, self.count = clips, seed, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> Batch:
+        """One clip, without the first dimension of a batch."""
+        if number >= self.count:
+            raise IndexError(number)
+        rng = np.random.default_rng([self.seed, number])
+        return rain_on(draw_clip(self.clips, rng, FRAMES, PIECE_PX), rng)
+
+
+def draw(rainy: Rainy, at_once: int, workers: int) -> Iterator[Batch]:
+    """All of them, so many at once, drawn ahead by so many processes."""
+    loader = DataLoader(
+        rainy,
+        batch_size=at_once,
+        collate_fn=stack,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,
+        worker_init_fn=_draw_on_one_core,
+    )
+    return iter(loader)
+
+
 @torch.inference_mode()
-def look(model: Rmfd, clips: list[Clip], rng: np.random.Generator, teacher: Rmfd | None = None) -> list[Seen]:
-    """Four frames of a clip with random rain, as the estimate of the veil sees them; without N, half precision.
+def look(model: Rmfd, batch: Batch, teacher: Rmfd | None = None) -> list[Seen]:
+    """Four frames of each clip, as the estimate of the veil sees them, half precision.
 
     Args:
         model: whose estimate it is.
-        clips: to draw from.
-        rng: draws clip and rain.
+        batch: rainy clips of `FRAMES` frames, on the model's device.
         teacher: whose T, A and U are the truth; None for those of the simulator.
     """
-    batch = rain_on(draw_clip(clips, rng, FRAMES, PIECE_PX), rng)
     given: list[Tensor] = []
     hook = model.recovery.veil.register_forward_pre_hook(lambda module, inputs: given.extend(x.clone() for x in inputs))
     frames, state, teachers_state = [], None, None
     for t in range(FRAMES - 1):
-        images = (from_rgb(batch.rainy[None, k]) for k in (max(0, t - 1), t, t + 1))
-        registered = model.register(Window(*images, batch.to_previous[None, t], batch.to_following[None, t]))
+        images = (from_rgb(batch.rainy[:, k]) for k in (max(0, t - 1), t, t + 1))
+        registered = model.register(Window(*images, batch.to_previous[:, t], batch.to_following[:, t]))
         given.clear()
         recovered, state = model.recover(registered, state)
         if teacher:
             taught, teachers_state = teacher.recover(registered, teachers_state)
         if t in KEPT_FRAMES:
-            features, cells, light = (x[0].half() for x in given)
-            pixels = (_one_of_each_cell(x) for x in (to_rgb(recovered.hazy)[0], batch.clean[t]))
+            features, cells, light = (x.half() for x in given)
+            pixels = (_one_of_each_cell(x) for x in (to_rgb(recovered.hazy), batch.clean[:, t]))
             if teacher:
-                veil, airlight = taught.veil[0].half(), taught.airlight[0].half()
-                frames.append(Seen(features, cells, light, *pixels, veil[:1], airlight, veil[1:]))
+                veil, airlight = taught.veil.half(), taught.airlight.half()
+                frames.append(Seen(features, cells, light, *pixels, veil[:, :1], airlight, veil[:, 1:]))
                 continue
-            transmission = F.avg_pool2d(batch.transmission[t], CELL_PX).half()
-            flow = _one_of_each_cell(batch.flow[t])
-            frames.append(Seen(features, cells, light, *pixels, transmission, batch.airlight[0].half(), flow))
+            transmission = F.avg_pool2d(batch.transmission[:, t], CELL_PX).half()
+            flow = _one_of_each_cell(batch.flow[:, t])
+            frames.append(Seen(features, cells, light, *pixels, transmission, batch.airlight[:, 0].half(), flow))
     hook.remove()
     return frames
+
+
+def _draw_on_one_core(_: int) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def fit(

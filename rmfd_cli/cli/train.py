@@ -93,7 +93,10 @@ def train(
             metavar="auto|FILE", help="Go on, exactly: from the newest good checkpoint in --out if any, or from FILE."
         ),
     ] = None,
-    init: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights to begin with, instead of random ones.")] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights to begin with, instead of random ones; widened if --model is larger."),
+    ] = None,
     time_limit: Annotated[
         str | None, typer.Option(metavar="TIME", help="Stop and save after so long: 600, 10m, 1h30m. [default: none]")
     ] = None,

@@ -13,6 +13,7 @@ from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.values import State
+from rmfd_cli.model.widen import fits_into, widen
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.adversary import Adversary, deception, judge_better, make_adversary
 from rmfd_cli.training.batches import Lesson
@@ -48,20 +49,26 @@ class Learner(NamedTuple):
 def make_learner(
     options: TrainOptions, config: ModelConfig | None, init: Path | None, ranks: Ranks, device: torch.device
 ) -> Learner:
-    """A model at its beginning: random by the seed, or as `init` says. Stage 2 leaves as it is what judges the veil.
+    """A model at its beginning: random by the seed, or as `init` says, widened if that is smaller than `config`.
+
+    Stage 2 leaves as it is what judges the veil.
 
     Raises:
-        UsageError: `init` is of another architecture than `config`.
+        UsageError: `init` does not fit into `config`.
         MachineError: `options.compile` is set and this machine cannot compile.
         WeightsError: `init` holds no weights.
     """
     beginning = load_model(init) if init else None
-    if beginning and config and beginning.config != config:
-        raise UsageError(f"{init} holds a network of another size; leave --model out, or --init")
     torch.manual_seed(options.seed)
-    model = Rmfd((beginning.config if beginning else config) or ModelConfig())
-    if beginning:
+    if beginning is None:
+        model = Rmfd(config or ModelConfig())
+    elif config is None or config == beginning.config:
+        model = Rmfd(beginning.config)
         model.load_state_dict(beginning.state_dict())
+    elif fits_into(beginning.config, config):
+        model = widen(beginning, config)
+    else:
+        raise UsageError(f"{init} holds a network that does not fit into one of this size; leave --model out, or --init")
     if options.stage == 2:
         # A veil is judged by the frame as a whole, which pieces of clips do not show.
         for part in model.recovery.judging():

@@ -96,8 +96,8 @@ def train(
         weights: of the terms of the loss; None for the defaults.
         resume: a checkpoint of an earlier run to go on from, or `auto` for the newest good one in `out`, if any; the
             batches, the schedule and the optimiser continue as if the run had never stopped.
-        init: weights to begin with instead of random ones; `config`, if any, has to be theirs. Not read where there is a
-            checkpoint to go on from.
+        init: weights to begin with instead of random ones, widened where `config` is larger than theirs. Not read where there
+            is a checkpoint to go on from.
         should_stop: asked after each step; the run then validates, saves and ends.
         in_haste: asked when it stops before the last step: whether to leave out that validation.
         on_step: called after each step.

@@ -71,7 +71,7 @@ def test_a_size_is_trained_and_kept(folder, tmp_path):
     assert load_model(weights).config == SIZES["large"]
     other = run(*quick(folder, tmp_path / "b"), "--init", weights, "--model", "small")
     assert other.exit_code == 2
-    assert "a network of another size" in other.stderr
+    assert "does not fit into one of this size" in other.stderr
 
 
 def test_an_earlier_run_is_not_overwritten(folder, tmp_path):
