@@ -3,10 +3,10 @@
 import signal
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -148,13 +148,19 @@ def _by_processes(draw: Draw, numbers: range, device: torch.device) -> Generator
         )
         ahead = iter(loader)
         # An error's traceback would keep them alive, and leaving Python then waits for them forever.
-        stack.callback(ahead._shutdown_workers)  # type: ignore[attr-defined]
+        stack.callback(_end_workers, ahead)
         for _ in numbers:
             try:
                 lesson = next(ahead)
             except Exception as error:
                 raise _not_drawn(error) from error
             yield lesson.to(device)
+
+
+def _end_workers(ahead: Any) -> None:
+    """Ends them whether or not they are done; one that dies of it, as native threads can make it, has nothing left to say."""
+    with suppress(RuntimeError):
+        ahead._shutdown_workers()
 
 
 def _not_drawn(error: Exception) -> RmfdError:
