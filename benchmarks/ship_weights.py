@@ -4,6 +4,7 @@ r"""Puts trained weights into weights/ with their manifest, unless they score be
     python benchmarks/ship_weights.py small runs/stage1/rmfd.safetensors --scores scores.json \
         --command "rmfd train ..." --seed 1 --commit HASH --data-table TABLE.md
 
+Weights are given their ranges first, by `python benchmarks/measure_ranges.py CLEAN_TRAIN FILE`.
 The data table is a Markdown table whose rows begin with `clean/train/NAME.mp4`, origin and terms; it goes into the manifest.
 """
 

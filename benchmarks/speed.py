@@ -23,8 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.int8 import Int8Conv
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.model.streaming import find_weights, precision_for
+from rmfd_cli.model.streaming import find_weights, placed, precision_for
 from rmfd_cli.model.tiling import frame_box, pixels
 from rmfd_cli.model.values import State, Window
 from rmfd_cli.options import USUAL_CODEC
@@ -100,12 +101,13 @@ def stages(source: Path, name: str) -> None:
         info = reader.info
     images = [seen(frame, info) for frame in frames]
     size = images[0].luma.shape[0], images[0].luma.shape[1]
-    precision = precision_for(torch.device("cpu"))
-    model = load_model(find_weights(name)).to(precision)
+    cpu, exact = torch.device("cpu"), load_model(find_weights(name))
+    precision = precision_for(cpu, exact)
+    model = placed(exact, cpu, precision)
     lumas = [luma_for_flow(image.luma) for image in images]
     coarse = estimate_flow(lumas[1], lumas[0])
     flow = torch.from_numpy(enlarge_flow(coarse, size))[None]
-    window = Window(*(pixels(image, frame_box(*size), torch.device("cpu")) for image in images[:3]), flow, flow)
+    window = Window(*(pixels(image, frame_box(*size), cpu) for image in images[:3]), flow, flow)
     _, state = model.step(window, model.initial_state())
     change = Ycc(*(np.random.default_rng(0).normal(0, 0.02, plane.shape).astype(np.float32) for plane in images[0]))
 
@@ -125,17 +127,18 @@ def stages(source: Path, name: str) -> None:
     print(f"\nstage alone at {size[1]}x{size[0]}, {threads} threads, {str(precision).removeprefix('torch.')}, ms per frame")
     for stage, seconds in rows.items():
         print(f"{stage:44s} {1e3 * seconds:8.2f}")
-    gmac, peak = count_gmac(model, window), peak_gmac(precision)
+    gmac, peak = count_gmac(exact, window), peak_gmac(precision)
     alone = gmac / rows["  its convolutions alone"]
-    print(f"\nnetwork: {gmac:.2f} GMAC per frame, {sum(p.numel() for p in model.parameters()):,} parameters")
-    print(f"a 3x3 convolution of 64 channels reaches {2 * peak:.0f} GFLOP/s here; of that the network's convolutions reach")
-    print(f"{alone / peak:.0%}, and the network with all that it does to pixels {gmac / rows['network'] / peak:.0%}")
+    print(f"\nnetwork: {gmac:.2f} GMAC per frame, {sum(p.numel() for p in exact.parameters()):,} parameters")
+    print(f"a 3x3 convolution of 64 channels reaches {2 * peak:.0f} billion operations a second here; of that")
+    reached = gmac / rows["network"]
+    print(f"the network's convolutions reach {alone / peak:.0%}, and with all that is done to pixels {reached / peak:.0%}")
 
 
 def convolutions(model: Rmfd, window: Window, state: State) -> Callable[[], object]:
     """All convolutions of a step, on the inputs that they have in it, one after the other."""
-    calls: list[tuple[torch.nn.Conv2d, Tensor]] = []
-    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)]
+    calls: list[tuple[torch.nn.Module, Tensor]] = []
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d | Int8Conv)]
     hooks = [layer.register_forward_pre_hook(lambda layer, inputs: calls.append((layer, inputs[0]))) for layer in layers]
     model.step(window, state)
     for hook in hooks:
@@ -145,7 +148,13 @@ def convolutions(model: Rmfd, window: Window, state: State) -> Callable[[], obje
 
 def peak_gmac(precision: torch.dtype) -> float:
     """Billions of multiply-accumulates a second of one convolution."""
-    layer, x = torch.nn.Conv2d(64, 64, 3, padding=1).to(precision), torch.rand(1, 64, 120, 160).to(precision)
+    layer: torch.nn.Module
+    layer, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.rand(1, 64, 120, 160).to(memory_format=torch.channels_last)
+    if precision == torch.int8:
+        layer = Int8Conv(layer, 0, 1)
+        x = layer.rounded(x)
+    else:
+        layer, x = layer.to(precision, memory_format=torch.channels_last), x.to(precision)
     return 64 * 64 * 9 * 120 * 160 / 1e9 / median_seconds(lambda: layer(x))
 
 

@@ -20,7 +20,7 @@ _PACKAGE = "rmfd_cli.weights"
 
 
 def export_weights(model: Rmfd, target: Path) -> None:
-    """Writes the parameters and the hyper-parameters of a model, and nothing else.
+    """Writes the parameters, the hyper-parameters and the ranges of a model, and nothing else.
 
     Args:
         model: on any device.
@@ -30,7 +30,8 @@ def export_weights(model: Rmfd, target: Path) -> None:
         OSError: it cannot be written; an older file of this name stays.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    replace_whole(target, save(tensors, metadata={"config": json.dumps(asdict(model.config))}))
+    metadata = {"config": json.dumps(asdict(model.config)), "ranges": json.dumps(model.ranges)}
+    replace_whole(target, save(tensors, metadata=metadata))
 
 
 def replace_whole(target: Path, content: bytes | memoryview) -> None:
@@ -59,8 +60,11 @@ def load_model(path: Path) -> Rmfd:
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            config = ModelConfig(**json.loads((file.metadata() or {})["config"]))
-            model = Rmfd(config)
+            metadata = file.metadata() or {}
+            model = Rmfd(ModelConfig(**json.loads(metadata["config"])))
+            # Weights of before there were any have none.
+            ranges = json.loads(metadata.get("ranges", "{}"))
+            model.ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise WeightsError(f"there are no weights at {path}") from error

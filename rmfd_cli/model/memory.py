@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load, save
 
 from rmfd_cli.errors import WeightsError
-from rmfd_cli.model.checkpoint import sha256
+from rmfd_cli.model.checkpoint import load_model, sha256
 from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, load_as_wished, precision_for, restore_from
 from rmfd_cli.model.values import State
 from rmfd_cli.stages import Spent
@@ -54,7 +54,7 @@ def identity(model: str, device: str, memory_bytes: int | None = None) -> dict[s
     where, weights = choose_device(device), find_weights(model)
     if not weights.is_file():
         raise WeightsError(f"there are no weights at {weights}")
-    device_and_precision = f"{where.type} ({precision_for(where)})"
+    device_and_precision = f"{where.type} ({precision_for(where, load_model(weights))})"
     return {"weights": sha256(weights), "device": device_and_precision, "memory": str(memory_bytes or "as needed")}
 
 

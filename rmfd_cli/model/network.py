@@ -5,8 +5,8 @@ register with the middle one before anything is compared. All convolutions run a
 pixel-unshuffled frame loses nothing, and rain is one to three pixels wide. Rain is next to colourless, so that the network
 compares luma and only mixes colours, at half the resolution.
 
-Convolutions run in the precision of their weights, float32 or bfloat16; pixels, states and everything that is added to pixels
-stay in the precision of the window.
+Convolutions run in the precision of their weights, float32 or bfloat16, or in integers (`int8`); pixels, states and
+everything that is added to pixels stay in the precision of the window.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ from rmfd_cli import physics
 from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_blocks, to_pixels
+from rmfd_cli.model.int8 import Ranges, seen_by
+from rmfd_cli.model.layers import ConvGru, Rectified, Residual
 from rmfd_cli.model.rest import calm_of, resting_cells, settle
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
@@ -45,37 +47,6 @@ LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
 """The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it."""
 
 
-def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
-
-
-class Residual(nn.Module):
-    """One 3×3 convolution around which its input is carried."""
-
-    def __init__(self, width: int, dilation: int = 1) -> None:
-        super().__init__()
-        self.conv = _conv(width, width, dilation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, C, h, w]` to the same shape."""
-        return x + F.relu(self.conv(x), inplace=True)
-
-
-class ConvGru(nn.Module):
-    """A gated recurrent unit whose products are 3×3 convolutions."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.gates = _conv(2 * width, 2 * width)
-        self.candidate = _conv(2 * width, width)
-
-    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Input and last hidden state `[B, C, h, w]` to the new hidden state, bounded by ±1, in the state's precision."""
-        reset, update = torch.sigmoid(self.gates(torch.cat([x, hidden.to(x.dtype)], 1))).to(hidden.dtype).chunk(2, 1)
-        candidate = torch.tanh(self.candidate(torch.cat([x, (reset * hidden).to(x.dtype)], 1)))
-        return hidden + update * (candidate.to(hidden.dtype) - hidden)
-
-
 class InverseRecovery(nn.Module):
     """Stage 1: streaks, drops and veil of the current frame, estimated under the rain model of `physics`."""
 
@@ -85,8 +56,8 @@ class InverseRecovery(nn.Module):
         # Over the frame and how the luma of median, neighbours and memory departs from its own, in blocks of 4×4 pixels.
         self.squeeze = nn.Conv2d(16 * (1 + 3) + 4 * 2, deep, 1)
         self.remember = nn.Conv2d(16, deep, 1, bias=False)
-        self.enter = _conv(deep, width)
-        self.down = nn.Conv2d(width, deep, 2, stride=2)
+        self.enter = Rectified(deep, width, 3, padding=1)
+        self.down = Rectified(width, deep, 2, stride=2)
         self.deep = nn.Sequential(*(Residual(deep, 2 if k == 1 else 1) for k in range(config.deep_blocks)))
         self.recur = ConvGru(hidden)
         self.up = nn.Conv2d(deep, width, 1)
@@ -127,8 +98,8 @@ class InverseRecovery(nn.Module):
 
     def gather(self, frame: Image, departures: Sequence[Tensor]) -> Tensor:
         """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
-        planes = [(x, 4) for x in (frame.luma, *departures)]
-        evidence: Tensor = self.squeeze(to_blocks([*planes, (frame.chroma, 2)], self.squeeze.weight.dtype))
+        planes = [*((x, 4) for x in (frame.luma, *departures)), (frame.chroma, 2)]
+        evidence: Tensor = self.squeeze(to_blocks([(seen_by(self.squeeze, x), factor) for x, factor in planes]))
         return evidence
 
     def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -140,9 +111,9 @@ class InverseRecovery(nn.Module):
             hidden: the last hidden state; None at the start of a scene.
         """
         evidence = registered.evidence
-        memory = self.remember(to_blocks([(last, 4)], evidence.dtype))
-        skip = F.relu(self.enter(F.relu(evidence + memory, inplace=True)), inplace=True)
-        deep = self.deep(F.relu(self.down(skip), inplace=True))
+        memory = self.remember(to_blocks([(seen_by(self.remember, last), 4)]))
+        skip = self.enter(F.relu(evidence + memory, inplace=True))
+        deep = self.deep(self.down(skip))
         start = deep[:, : self.hidden]
         if hidden is None:
             last_hidden = torch.zeros_like(start, dtype=last.dtype)
@@ -193,7 +164,7 @@ class Refinement(nn.Module):
 
     def forward(self, coarse: Image, features: Tensor) -> Image:
         """The correction to the coarse estimate, from it and the features of stage 1."""
-        blocks = to_blocks([(coarse.luma, 4), (coarse.chroma, 2)], features.dtype)
+        blocks = to_blocks([(seen_by(self.squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
         x = F.relu(self.squeeze(blocks) + self.join(features), inplace=True)
         maps = self.out(self.body(x))
         dtype = coarse.luma.dtype
@@ -217,6 +188,8 @@ class Rmfd(nn.Module):
         self.config = config
         self.recovery = InverseRecovery(config)
         self.refinement = Refinement(config)
+        self.ranges: Ranges = {}
+        """For convolutions in integers; empty if they were not measured. They are no parameters, but stored beside them."""
 
     def initial_state(self) -> State | None:
         """The state before the first frame of a scene: nothing has been seen yet."""

@@ -18,6 +18,7 @@ from rmfd_cli.errors import MachineError
 from rmfd_cli.model import tiling
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.flow import Flow, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.int8 import is_supported, with_int8
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut
@@ -87,10 +88,22 @@ def restorer(
 def load_as_wished(model: str, device: str, memory_bytes: int | None) -> tuple[Rmfd, torch.device, Wish]:
     """A model on its device and in that one's precision, and what is left to us when memory runs out; as of `restorer`."""
     where = choose_device(device)
-    network = load_model(find_weights(model)).to(where, precision_for(where))
+    network = load_model(find_weights(model))
+    return placed(network, where, precision_for(where, network)), where, Wish(memory_bytes, any_device=device == "auto")
+
+
+def placed(model: Rmfd, device: torch.device, precision: torch.dtype) -> Rmfd:
+    """A copy of a float32 model on a device.
+
+    Args:
+        model: on any device.
+        device: where to.
+        precision: of its convolutions, as from `precision_for`.
+    """
+    network = copy.deepcopy(model).to(device, torch.float32 if precision == torch.int8 else precision)
     # On a CPU, too, convolutions are a quarter faster so, and blocks of pixels lie together.
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network, where, Wish(memory_bytes, any_device=device == "auto")
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return with_int8(network, network.ranges) if precision == torch.int8 else network
 
 
 def find_weights(model: str) -> Path:
@@ -104,15 +117,19 @@ def find_weights(model: str) -> Path:
     return shipped_weights("small" if model == "auto" else model)
 
 
-def precision_for(device: torch.device) -> torch.dtype:
-    """What convolutions run in: bfloat16 on a CPU with instructions for it, else float32.
+def precision_for(device: torch.device, model: Rmfd) -> torch.dtype:
+    """What convolutions run in, on a CPU the fastest of what it can do; the scores are the same (docs/decisions.md).
 
-    Where a CPU only emulates bfloat16, it is a hundred times slower; where it has it, convolutions take a third of the time and
-    results stay within 0.01 dB (docs/decisions.md).
+    Integers need a model whose ranges have been measured; bfloat16 a CPU with instructions for it, or it is a hundred times
+    slower.
     """
+    if device.type != "cpu":
+        return torch.float32
+    if model.ranges and is_supported():
+        return torch.int8
     # torch says so in this one place only, and not in all versions.
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return torch.bfloat16 if device.type == "cpu" and native() else torch.float32
+    return torch.bfloat16 if native() else torch.float32
 
 
 def choose_device(name: str) -> torch.device:
@@ -222,8 +239,7 @@ def restore_from(
         last = room
         network = model
         if room.halved or room.device != device:
-            precision = torch.bfloat16 if room.halved else precision_for(room.device)
-            network = copy.deepcopy(model).to(room.device, precision)
+            network = placed(model, room.device, torch.bfloat16 if room.halved else precision_for(room.device, model))
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
         with closing(_run(chain(tuple(waiting), onwards), network, tiles, state, spent)) as results, suppress(_NoRoom):

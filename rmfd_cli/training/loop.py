@@ -152,6 +152,7 @@ def train(
                 best = scores is not None and scores.mean.restored.psnr_db > position.best_db
                 if scores is not None:
                     validation, position = scores, position.with_score(scores.mean.restored.psnr_db)
+                    learner.average.ranges = scores.ranges
                 if validating or saving or stopping:
                     whole = position._replace(state=ranks.gather(state))
                     # The best first: what goes on from the numbered one takes it that its score has been kept.

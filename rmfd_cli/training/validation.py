@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rmfd_cli.metrics import psnr, ssim
+from rmfd_cli.model.int8 import Ranges, inputs_of, ranges_of
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.clips import Clip
@@ -46,6 +47,9 @@ class Validation:
     pictures: Tensor
     """A frame of the first clips, `[N, 3, H, 3·W]` in [0, 1]: input, restored, clean, side by side."""
 
+    ranges: Ranges
+    """Of the model, measured while these clips were restored."""
+
     @property
     def mean(self) -> ClipScores:
         """Over all clips."""
@@ -65,22 +69,19 @@ def held_out_batches(clips: Sequence[Clip], options: TrainOptions) -> list[Batch
 @torch.inference_mode()
 def validate(model: Rmfd, batches: Sequence[Batch], device: torch.device) -> Validation:
     """Restores every clip from its first frame on and compares it with the truth."""
-    clips: list[ClipScores] = []
-    pictures: list[Tensor] = []
-    for held_out in batches:
-        batch = held_out.to(device)
-        frames = batch.rainy.shape[1]
-        estimates, _ = run_clip(model, batch, range(frames), model.initial_state())
-        rainy, clean = batch.rainy[0], batch.clean[0]
-        coarse, restored = estimates.coarse[0].clamp(0, 1), estimates.image[0].clamp(0, 1)
-        clips.append(
-            ClipScores(
-                *(
-                    Score(float(psnr(x, clean).clamp(max=HIGHEST_DB).mean()), float(ssim(x, clean).mean()))
-                    for x in (rainy, coarse, restored)
-                )
-            )
-        )
-        if len(pictures) < PICTURES:
-            pictures.append(torch.cat([x[frames // 2] for x in (rainy, restored, clean)], -1).cpu())
-    return Validation(tuple(clips), torch.stack(pictures))
+    with inputs_of(model, but=model.recovery.veil) as seen:
+        clips, pictures = zip(*(_scored(model, batch.to(device)) for batch in batches), strict=True)
+    return Validation(clips, torch.stack(pictures[:PICTURES]), ranges_of(seen))
+
+
+def _scored(model: Rmfd, batch: Batch) -> tuple[ClipScores, Tensor]:
+    """The scores of a clip, and its frame in the middle as in `Validation.pictures`."""
+    frames = batch.rainy.shape[1]
+    estimates, _ = run_clip(model, batch, range(frames), model.initial_state())
+    rainy, clean = batch.rainy[0], batch.clean[0]
+    coarse, restored = estimates.coarse[0].clamp(0, 1), estimates.image[0].clamp(0, 1)
+    scores = (
+        Score(float(psnr(x, clean).clamp(max=HIGHEST_DB).mean()), float(ssim(x, clean).mean()))
+        for x in (rainy, coarse, restored)
+    )
+    return ClipScores(*scores), torch.cat([x[frames // 2] for x in (rainy, restored, clean)], -1).cpu()
