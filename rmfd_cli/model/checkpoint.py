@@ -11,6 +11,7 @@ from typing import Any
 
 import safetensors
 from safetensors.torch import save
+from torch import nn
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.config import ModelConfig
@@ -72,6 +73,9 @@ def load_model(path: Path) -> Rmfd:
         raise WeightsError(f"{path} does not hold weights of this network: {error}") from error
     if {name: x.shape for name, x in tensors.items()} != {name: x.shape for name, x in model.state_dict().items()}:
         raise WeightsError(f"{path} holds weights of a network that is built otherwise, such as an older one's; train it anew")
+    layers = dict(model.named_modules())
+    if not all(isinstance(layers.get(name), nn.Conv2d) and low <= 0 < high for name, (low, high) in model.ranges.items()):
+        raise WeightsError(f"{path} holds ranges that are not of this network; measure them anew")
     model.load_state_dict(tensors)
     return model.eval().requires_grad_(False)
 

@@ -26,6 +26,30 @@ def test_exported_weights_come_back_with_their_architecture(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_ranges_come_back_with_the_weights(tmp_path):
+    model = Rmfd(TINY)
+    export_weights(model, tmp_path / "none.safetensors")
+    assert load_model(tmp_path / "none.safetensors").ranges == {}
+    model.ranges = {"recovery.enter": (0.0, 2.5), "refinement.out": (-0.5, 1.0)}
+    export_weights(model, tmp_path / "w.safetensors")
+    assert load_model(tmp_path / "w.safetensors").ranges == model.ranges
+
+
+@pytest.mark.parametrize("ranges", [{"recovery.nothing": (0, 1)}, {"recovery": (0, 1)}, {"recovery.enter": (0, 0)}])
+def test_ranges_of_another_network_are_refused(tmp_path, ranges):
+    model = Rmfd(TINY)
+    model.ranges = ranges
+    export_weights(model, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="ranges"):
+        load_model(tmp_path / "w.safetensors")
+
+
+def test_shipped_weights_have_the_ranges_of_all_convolutions_but_the_veils():
+    model = load_model(shipped_weights("small"))
+    convolutions = {name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Conv2d)}
+    assert model.ranges.keys() == {name for name in convolutions if not name.startswith("recovery.veil.")}
+
+
 def test_weights_that_cannot_get_their_name_leave_nothing_behind(tmp_path):
     (tmp_path / "w.safetensors").mkdir()
     (tmp_path / "w.safetensors" / "in the way").touch()

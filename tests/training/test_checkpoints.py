@@ -67,6 +67,7 @@ def test_a_run_that_was_asked_to_stop_goes_on_likewise(folder, whole, tmp_path):
     stopped = train(options(folder, tmp_path), TINY, on_step=seen.append, should_stop=lambda: len(seen) == 4)
     assert (stopped.finished, stopped.step) == (False, 5)
     assert load_model(stopped.weights).config == TINY
+    assert "recovery.enter" in load_model(stopped.weights).ranges
     done = train(options(folder, tmp_path), TINY, resume=checkpoint_path(tmp_path / "checkpoints", 5))
     assert done.finished
     assert_equal(whole / "rmfd.safetensors", done.weights)
