@@ -133,6 +133,13 @@ def test_a_processor_without_the_instructions_goes_without(model, scene, monkeyp
         is_supported.cache_clear()
 
 
+def test_the_trial_draws_from_no_generator_of_ours():
+    before = torch.get_rng_state()
+    is_supported.cache_clear()
+    is_supported()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_model_that_is_placed_stays_as_it_is(model, scene):
     model.ranges = measured(model, scene)
     placed(model, CPU, torch.int8)
