@@ -2,7 +2,7 @@
 
     python benchmarks/measure_ranges.py CLEAN_TRAIN weights/rmfd-small.safetensors [--clips 32] [--out FILE]
 
-`rmfd train` does the same whenever it validates. Here are more and larger pieces of clips, rained on by the simulator.
+`rmfd train` does the same whenever it validates, on fewer clips. What `benchmarks/fit_veil.py` changes is not measured.
 """
 
 import argparse

@@ -99,7 +99,7 @@ class InverseRecovery(nn.Module):
     def gather(self, frame: Image, departures: Sequence[Tensor]) -> Tensor:
         """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
         planes = [*((x, 4) for x in (frame.luma, *departures)), (frame.chroma, 2)]
-        evidence: Tensor = self.squeeze(to_blocks([(seen_by(self.squeeze, x), factor) for x, factor in planes]))
+        evidence: Tensor = self.squeeze(_blocks_for(self.squeeze, planes))
         return evidence
 
     def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,7 +111,7 @@ class InverseRecovery(nn.Module):
             hidden: the last hidden state; None at the start of a scene.
         """
         evidence = registered.evidence
-        memory = self.remember(to_blocks([(seen_by(self.remember, last), 4)]))
+        memory = self.remember(_blocks_for(self.remember, [(last, 4)]))
         skip = self.enter(F.relu(evidence + memory, inplace=True))
         deep = self.deep(self.down(skip))
         start = deep[:, : self.hidden]
@@ -164,7 +164,7 @@ class Refinement(nn.Module):
 
     def forward(self, coarse: Image, features: Tensor) -> Image:
         """The correction to the coarse estimate, from it and the features of stage 1."""
-        blocks = to_blocks([(seen_by(self.squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
+        blocks = _blocks_for(self.squeeze, [(coarse.luma, 4), (coarse.chroma, 2)])
         x = F.relu(self.squeeze(blocks) + self.join(features), inplace=True)
         maps = self.out(self.body(x))
         dtype = coarse.luma.dtype
@@ -291,6 +291,11 @@ class Rmfd(nn.Module):
         image = Image(coarse.luma + correction.luma, coarse.chroma + correction.chroma)
         cells = recovered.veil[..., : -(-size[0] // UNIT), : -(-size[1] // UNIT)]
         return Restored(image.cropped(*size), coarse.cropped(*size), recovered.hazy.cropped(*size), recovered.airlight, cells)
+
+
+def _blocks_for(layer: nn.Module, planes: Sequence[tuple[Tensor, int]]) -> Tensor:
+    """`to_blocks`, of pictures as a convolution over these blocks takes them."""
+    return to_blocks([(seen_by(layer, x), factor) for x, factor in planes])
 
 
 def without_veil(hazy: Image, veil: Tensor, airlight: Tensor) -> Image:

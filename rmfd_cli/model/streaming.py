@@ -118,7 +118,7 @@ def find_weights(model: str) -> Path:
 
 
 def precision_for(device: torch.device, model: Rmfd) -> torch.dtype:
-    """What convolutions run in, on a CPU the fastest of what it can do; the scores are the same (docs/decisions.md).
+    """What convolutions run in, on a CPU the fastest of what it can do; docs/decisions.md has what each costs and scores.
 
     Integers need a model whose ranges have been measured; bfloat16 a CPU with instructions for it, or it is a hundred times
     slower.
