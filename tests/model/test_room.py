@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 VGA_PX, UHD_PX = 640 * 480, 3840 * 2160
 
+# What is freed goes back to the system at once, or the room that is left would depend on what the allocator kept.
+GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
 # Six frames of 960×640. From the fourth on, the process gets only `room` bytes more than it has by then.
 LIMITED = """
 import resource, sys
@@ -71,8 +73,7 @@ def limited(room: int, target: Path, wish: str = "Wish(tile_px=1 << 20)") -> sub
         text=True,
         timeout=120,
         check=False,
-        # What is freed goes back to the system at once, or the room that is left would depend on what was kept.
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **GIVEN_BACK},
     )
 
 
