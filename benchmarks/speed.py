@@ -25,6 +25,7 @@ from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.int8 import Int8Conv
 from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.streaming import find_weights, placed, precision_for
 from rmfd_cli.model.tiling import frame_box, pixels
 from rmfd_cli.model.values import State, Window
@@ -94,6 +95,8 @@ def run(command: Iterable[str]) -> tuple[float, float]:
 @torch.inference_mode()
 def stages(source: Path, name: str) -> None:
     """Milliseconds per frame of each stage alone, and how near the network comes to what convolutions reach here."""
+    # As `rmfd derain` does.
+    keep_freed_memory()
     with VideoReader(str(source)) as reader:
         began = time.perf_counter()
         frames = [frame for frame, _ in zip(reader, range(60), strict=False)]
