@@ -244,3 +244,35 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
 
 def test_clock():
     assert [progress.clock(seconds) for seconds in (0, 59.6, 3599, 3601)] == ["0:00", "1:00", "59:59", "1:00:01"]
+
+
+# A command that has loaded torch, of which the process takes leave without Python's help.
+LEAVING = """
+import sys, threading, time
+from rmfd_cli import cli
+
+def late():
+    time.sleep(0.5)
+    print("a thread")
+
+def app(prog_name):
+    sys.modules["torch"] = sys
+    if THREAD:
+        threading.Thread(target=late).start()
+    print("said")
+    sys.exit(3)
+
+cli.app = app
+try:
+    cli.main()
+finally:
+    print("taken apart")
+"""
+
+
+@pytest.mark.parametrize(("thread", "said"), [(False, "said\n"), (True, "said\ntaken apart\na thread\n")])
+def test_what_is_said_and_done_last_is_not_lost(thread, said):
+    code = LEAVING.replace("THREAD", str(thread))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    assert (done.returncode, done.stdout) == (3, said), done.stderr

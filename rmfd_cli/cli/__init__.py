@@ -78,11 +78,11 @@ def main() -> None:
 
 
 def _is_busy() -> bool:
-    """Whether Python would wait at its end for threads, or stop other processes."""
+    """Whether Python would at its end wait for threads besides this one, or stop other processes."""
     import multiprocessing
 
-    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
-    return bool(multiprocessing.active_children()) or not all(thread.daemon for thread in others)
+    waited_for = sum(not thread.daemon for thread in threading.enumerate())
+    return waited_for > 1 or bool(multiprocessing.active_children())
 
 
 def _leave(status: int) -> None:
