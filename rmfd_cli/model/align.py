@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rmfd_cli.model.flow import follow
+from rmfd_cli.model.image import is_for_opencv
 
 
 def displacement(flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0)) -> Tensor:
@@ -54,7 +55,7 @@ def warp(image: Tensor, displacement: Tensor) -> Tensor:
     Returns:
         `[B, C, H, W]`, bilinear; what lies outside the neighbour repeats its edge.
     """
-    if _is_for_opencv(image):
+    if is_for_opencv(image) and image.shape[1] <= 2:
         warped = image.new_empty(1, image.shape[1], *displacement.shape[1:3])
         for plane, target in zip(image[0], warped[0], strict=True):
             follow(plane.numpy(), displacement[0].numpy(), target.numpy())
@@ -64,12 +65,3 @@ def warp(image: Tensor, displacement: Tensor) -> Tensor:
     grid = (2 * places(displacement) + 1) / size - 1
     warped = F.grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return warped.to(image.dtype)
-
-
-def _is_for_opencv(image: Tensor) -> bool:
-    """Whether OpenCV can warp it, which for a plane takes half of torch's time on a CPU, but knows no gradients."""
-    is_plain = image.device.type == "cpu" and image.dtype == torch.float32 and not image.requires_grad
-    return is_plain and image.shape[0] == 1 and image.shape[1] <= 2 and max(image.shape) < _OPENCV_MOST_PX
-
-
-_OPENCV_MOST_PX = 1 << 15

@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 import cv2
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rmfd_cli.model.layers import Rectified
 
@@ -48,7 +49,7 @@ class Int8Conv(nn.Module):
         super().__init__()
         # No parameters: whatever a model is converted to, these stay.
         self._step = (high - low) / _STEPS
-        self._zero = round(-low / self._step)
+        self.zero = round(-low / self._step)
         kernel = conv.weight.detach()
         self._kernel_steps = kernel.abs().amax((1, 2, 3)).clamp(min=1e-8) / _KERNEL_STEPS
         self._kernel_zeros = torch.zeros(len(kernel), dtype=torch.int32)
@@ -57,7 +58,7 @@ class Int8Conv(nn.Module):
         self._then = "relu" if isinstance(conv, Rectified) else "none"
         rounded = (kernel / self._kernel_steps[:, None, None, None]).round().to(torch.int8)
         pack = torch.ops.onednn.qconv_prepack
-        self._packed = pack(rounded, self._kernel_steps, self._step, self._zero, *self._shape, 1, None)
+        self._packed = pack(rounded, self._kernel_steps, self._step, self.zero, *self._shape, 1, None)
 
     def rounded(self, x: Tensor) -> Tensor:
         """Float32 on the CPU to uint8, of the same layout in memory: what `forward` takes."""
@@ -66,30 +67,26 @@ class Int8Conv(nn.Module):
         small = torch.empty_like(x, dtype=torch.uint8)
         rows, steps = (y.as_strided((len(x), x[0].numel()), (x[0].numel(), 1)).numpy() for y in (x, small))
         # In one pass; what is below the range comes out as far above its lower end.
-        cv2.convertScaleAbs(rows, steps, 1 / self._step, self._zero)
+        cv2.convertScaleAbs(rows, steps, 1 / self._step, self.zero)
         return small
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, h, w]`, rounded or to be rounded, to `[B, C', h', w']` float32, channels last in memory."""
-        small = (x if x.dtype == torch.uint8 else self.rounded(x)).contiguous(memory_format=torch.channels_last)
         found: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            small,
-            self._step,
-            self._zero,
-            self._packed,
-            self._kernel_steps,
-            self._kernel_zeros,
-            self._bias,
-            *self._shape,
-            1,
-            1.0,
-            0,
-            torch.float32,
-            self._then,
-            [],
-            "",
+            *self._factors(x), self._bias, *self._shape, 1, 1.0, 0, torch.float32, self._then, [], ""
         )
         return found
+
+    def rectified_sum(self, x: Tensor, onto: Tensor) -> Tensor:
+        """What comes out of `x` and another tensor float32 of its shape, which is overwritten, added up and rectified."""
+        found: Tensor = torch.ops.onednn.qconv2d_pointwise.binary(
+            *self._factors(x), onto, self._bias, *self._shape, 1, 1.0, 0, torch.float32, 1.0, 0, "sum", 1.0, "relu", [], ""
+        )
+        return found
+
+    def _factors(self, x: Tensor) -> tuple[object, ...]:
+        small = (x if x.dtype == torch.uint8 else self.rounded(x)).contiguous(memory_format=torch.channels_last)
+        return small, self._step, self.zero, self._packed, self._kernel_steps, self._kernel_zeros
 
 
 def seen_by(layer: nn.Module, x: Tensor) -> Tensor:
@@ -98,6 +95,18 @@ def seen_by(layer: nn.Module, x: Tensor) -> Tensor:
         return layer.rounded(x)
     assert isinstance(layer.weight, Tensor)
     return x.to(layer.weight.dtype)
+
+
+def zero_seen_by(layer: nn.Module) -> int:
+    """What `seen_by` makes of zero."""
+    return layer.zero if isinstance(layer, Int8Conv) else 0
+
+
+def rectified_sum(layer: nn.Module, x: Tensor, onto: Tensor) -> Tensor:
+    """What comes out of `x` and another tensor of its shape, which may be overwritten, added up and rectified."""
+    if isinstance(layer, Int8Conv):
+        return layer.rectified_sum(x, onto)
+    return F.relu(onto + layer(x), inplace=True)
 
 
 def with_int8(model: Model, ranges: Ranges) -> Model:
@@ -126,7 +135,9 @@ def is_supported() -> bool:
         torch.manual_seed(0)
         conv = Rectified(32, 16, 3, padding=1)
         try:
-            difference = Int8Conv(conv, -1, 3)(x) - conv(x)
+            integer = Int8Conv(conv, -1, 3)
+            found = integer(x)
+            difference = torch.cat([found - conv(x), integer.rectified_sum(x, found.clone()) - 2 * found])
         except (AttributeError, RuntimeError, TypeError):
             return False
     return bool(difference.abs().max() < _TRIAL_ERROR)

@@ -39,4 +39,4 @@ class ConvGru(nn.Module):
         """Input and last hidden state `[B, C, h, w]` to the new hidden state, bounded by ±1, in the state's precision."""
         reset, update = torch.sigmoid(self.gates(torch.cat([x, hidden.to(x.dtype)], 1))).to(hidden.dtype).chunk(2, 1)
         candidate = torch.tanh(self.candidate(torch.cat([x, (reset * hidden).to(x.dtype)], 1)))
-        return hidden + update * (candidate.to(hidden.dtype) - hidden)
+        return torch.lerp(hidden, candidate.to(hidden.dtype), update)

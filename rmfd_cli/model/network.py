@@ -9,8 +9,6 @@ Convolutions run in the precision of their weights, float32 or bfloat16, or in i
 everything that is added to pixels stay in the precision of the window.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,7 +17,7 @@ from rmfd_cli import physics
 from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_blocks, to_pixels
-from rmfd_cli.model.int8 import Ranges, seen_by
+from rmfd_cli.model.int8 import Ranges, rectified_sum, seen_by, zero_seen_by
 from rmfd_cli.model.layers import ConvGru, Rectified, Residual
 from rmfd_cli.model.rest import calm_of, resting_cells, settle
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
@@ -96,11 +94,13 @@ class InverseRecovery(nn.Module):
         """What estimates the veil, and all that makes the features that it is read from."""
         return self.squeeze, self.remember, self.enter, self.down, self.deep, self.veil
 
-    def gather(self, frame: Image, departures: Sequence[Tensor]) -> Tensor:
+    def gather(self, frame: Image, previous: Tensor, following: Tensor) -> Tensor:
         """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
-        planes = [*((x, 4) for x in (frame.luma, *departures)), (frame.chroma, 2)]
-        evidence: Tensor = self.squeeze(_blocks_for(self.squeeze, planes))
-        return evidence
+        luma, previous, following, chroma = (seen_by(self.squeeze, x) for x in (frame.luma, previous, following, frame.chroma))
+        # Of the frame itself, which departs by nothing, and its neighbours. Rounding first changes no median.
+        middle = torch.maximum(previous, following).clamp_(max=zero_seen_by(self.squeeze))
+        median = torch.maximum(torch.minimum(previous, following), middle)
+        return to_blocks([(luma, 4), (median, 4), (previous, 4), (following, 4), (chroma, 2)])
 
     def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter, those at an eighth before the hidden state goes into them, and the new hidden state.
@@ -110,15 +110,16 @@ class InverseRecovery(nn.Module):
             last: how the last luma of H departs.
             hidden: the last hidden state; None at the start of a scene.
         """
-        evidence = registered.evidence
-        memory = self.remember(_blocks_for(self.remember, [(last, 4)]))
-        skip = self.enter(F.relu(evidence + memory, inplace=True))
+        memory = self.remember(to_blocks([(seen_by(self.remember, last), 4)]))
+        skip = self.enter(rectified_sum(self.squeeze, registered.evidence, onto=memory))
         deep = self.deep(self.down(skip))
         start = deep[:, : self.hidden]
         if hidden is None:
             last_hidden = torch.zeros_like(start, dtype=last.dtype)
         else:
-            last_hidden = warp(hidden, registered.backwards_coarse) * HIDDEN_DECAY
+            warped = warp(hidden, registered.backwards_coarse)
+            # In memory like what it meets.
+            last_hidden = warped.contiguous(memory_format=torch.channels_last) * HIDDEN_DECAY
         hidden = self.recur(start, last_hidden)
         recurrent = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
         up = F.interpolate(self.up(recurrent), scale_factor=2, mode="nearest")
@@ -164,9 +165,8 @@ class Refinement(nn.Module):
 
     def forward(self, coarse: Image, features: Tensor) -> Image:
         """The correction to the coarse estimate, from it and the features of stage 1."""
-        blocks = _blocks_for(self.squeeze, [(coarse.luma, 4), (coarse.chroma, 2)])
-        x = F.relu(self.squeeze(blocks) + self.join(features), inplace=True)
-        maps = self.out(self.body(x))
+        blocks = to_blocks([(seen_by(self.squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
+        maps = self.out(self.body(rectified_sum(self.join, features, onto=self.squeeze(blocks))))
         dtype = coarse.luma.dtype
         return Image(to_pixels(maps[:, :16], 4).to(dtype), to_pixels(maps[:, 16:], 2).to(dtype))
 
@@ -228,15 +228,13 @@ class Rmfd(nn.Module):
         )
         low = torch.minimum(previous_luma, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
         high = torch.maximum(previous_luma, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
-        # Of the frame itself, which departs by nothing, and its neighbours; the margins cancel out.
-        median = (previous_luma + following.luma).sub_(low).sub_(high)
         # Everything that needs no state is done here, since `recover` is the slowest part of a step.
         return Registered(
             frame,
             following,
             Image(low, following.chroma.clamp(max=0).sub_(MEMORY_MARGIN)),
             Image(high, following.chroma.clamp(min=0).add_(MEMORY_MARGIN)),
-            self.recovery.gather(frame, (median, previous_luma, following.luma)),
+            self.recovery.gather(frame, previous_luma, following.luma),
             cells_of_frame(frame),
             backwards,
             backwards_half,
@@ -291,11 +289,6 @@ class Rmfd(nn.Module):
         image = Image(coarse.luma + correction.luma, coarse.chroma + correction.chroma)
         cells = recovered.veil[..., : -(-size[0] // UNIT), : -(-size[1] // UNIT)]
         return Restored(image.cropped(*size), coarse.cropped(*size), recovered.hazy.cropped(*size), recovered.airlight, cells)
-
-
-def _blocks_for(layer: nn.Module, planes: Sequence[tuple[Tensor, int]]) -> Tensor:
-    """`to_blocks`, of pictures as a convolution over these blocks takes them."""
-    return to_blocks([(seen_by(layer, x), factor) for x, factor in planes])
 
 
 def without_veil(hazy: Image, veil: Tensor, airlight: Tensor) -> Image:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import darkest, enlarge, from_rgb, halve, join, split, to_blocks, to_pixels, to_rgb
+from rmfd_cli.model.image import darkest, darkest_of, enlarge, from_rgb, halve, join, split, to_blocks, to_pixels, to_rgb
 from rmfd_cli.video.ycc import ycc_of_rgb
 
 
@@ -35,9 +35,10 @@ def test_colours_that_vary_little_come_back(height, width):
     torch.testing.assert_close(to_rgb(from_rgb(slopes)), slopes, atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("factor", [2, 4, 8])
-def test_enlarging_is_bilinear_interpolation(factor):
-    x = noise(2, 3, 5, 7)
+def test_enlarging_is_bilinear_interpolation(factor, batch):
+    x = noise(batch, 3, 5, 7)
     expected = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
     torch.testing.assert_close(enlarge(x, factor), expected)
 
@@ -65,9 +66,22 @@ def test_blocks_and_pixels_pass_gradients_on():
     torch.testing.assert_close(x.grad, weights)
 
 
-def test_halving_averages_two_by_two():
-    x = noise(2, 3, 6, 8)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_halving_averages_two_by_two(batch):
+    x = noise(batch, 3, 6, 8)
     torch.testing.assert_close(halve(x), F.avg_pool2d(x, 2))
+
+
+def test_resizing_passes_gradients_on():
+    x = noise(1, 2, 6, 8).requires_grad_()
+    (enlarge(x, 2).sum() + halve(x).sum()).backward()
+    torch.testing.assert_close(x.grad, torch.full_like(x, 4.25))
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_the_darkest_of_squares(side):
+    x = noise(2, 3, 8, 12)
+    assert torch.equal(darkest_of(x, side), -F.max_pool2d(-x, side))
 
 
 def test_the_darkest_is_that_of_all_channels_and_pixels():

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.image import Image, from_rgb, to_rgb
+from rmfd_cli.model.image import Image, from_rgb, to_pixels, to_rgb
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.streaming import find_weights, restore
 from rmfd_cli.model.values import State, Window
@@ -227,3 +227,10 @@ def test_what_has_learnt_nothing_is_a_filter_already():
     luma, chroma = from_rgb(clean)
     again, _ = network.step(window, state._replace(hazy_luma=luma, hazy_chroma=chroma))
     assert (to_rgb(again.hazy) - clean).abs().amax(1, keepdim=True)[streak].mean() < 0.1 * 0.2
+
+
+def test_the_evidence_shows_how_the_median_departs():
+    frame, previous, following = Image(torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)), *(torch.randn(2, 1, 1, 8, 8))
+    evidence = Rmfd(ModelConfig()).recovery.gather(frame, previous, following)
+    middle = torch.stack([previous, following, torch.zeros_like(previous)]).median(0)[0]
+    assert torch.equal(to_pixels(evidence[:, :64], 4), torch.cat([frame.luma, middle, previous, following], 1))
