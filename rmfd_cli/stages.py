@@ -29,7 +29,12 @@ def spending(spent: Spent | None, stage: str) -> Iterator[None]:
         yield
     finally:
         if spent is not None:
-            spent[stage] = spent.get(stage, 0.0) + perf_counter() - began
+            with _counting:
+                spent[stage] = spent.get(stage, 0.0) + perf_counter() - began
+
+
+_counting = threading.Lock()
+"""Several videos may count as one."""
 
 
 def spending_on_each(spent: Spent | None, stage: str, items: Iterable[Item]) -> Iterator[Item]:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rmfd_cli"
 
-BASE = {"errors", "metrics", "options", "physics", "stages", "types", "windows"}
+BASE = {"cores", "errors", "metrics", "options", "physics", "stages", "types", "windows"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "video": {"video", *BASE},

@@ -276,3 +276,10 @@ def test_what_is_said_and_done_last_is_not_lost(thread, said):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     assert (done.returncode, done.stdout) == (3, said), done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes a stream")
+def test_a_closed_stdout_is_no_failure():
+    code = LEAVING.replace("THREAD", "False").replace('print("said")', "pass").replace('print("taken apart")', "pass")
+    done = subprocess.run(["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (3, "")

@@ -4,7 +4,8 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 
 from rmfd_cli.batch.plan import Job
-from rmfd_cli.batch.sources import PIPE, VIDEO_SUFFIXES, Source, frame_matcher
+from rmfd_cli.batch.sources import PIPE, Source
+from rmfd_cli.video.names import VIDEO_SUFFIXES, frame_matcher
 from rmfd_cli.video.pictures import PictureFolder, PictureRow
 from rmfd_cli.video.pipe import Pipe, PipeFormat
 

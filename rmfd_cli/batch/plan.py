@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rmfd_cli.batch.naming import is_folder, is_template, target_of
-from rmfd_cli.batch.sources import PIPE, Source, frame_matcher
+from rmfd_cli.batch.sources import PIPE, Source
 from rmfd_cli.errors import OutputExistsError, UsageError
 from rmfd_cli.video.location import is_url
+from rmfd_cli.video.names import frame_matcher
 
 
 @dataclass(frozen=True)

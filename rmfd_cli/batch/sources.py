@@ -1,23 +1,17 @@
 """What to work on: files and folders as named on the command line or in a list."""
 
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from rmfd_cli.errors import InputError
 from rmfd_cli.video.location import is_url, local_name, shown_name
+from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, frame_matcher, natural
 
 PIPE: Final = "-"
 """The name that stands for stdin as a source and for stdout as a target; a file of that name is `./-`."""
-VIDEO_SUFFIXES: Final = (
-    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut"),
-    *(".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-)
-"""What is taken out of a folder; a file that is named itself may have any suffix."""
-PICTURE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -107,21 +101,6 @@ def frames_of_pattern(name: str) -> tuple[Path, ...]:
     if not pictures:
         raise InputError(f"{name}: no picture has such a name; check the pattern")
     return tuple(picture for _, picture in sorted(pictures))
-
-
-def frame_matcher(pattern: str) -> Callable[[str], re.Match[str] | None] | None:
-    """What tells whether a file name fits a pattern with one `%d` or `%05d`, its number as group 1; None for no pattern."""
-    place = re.fullmatch(r"(.*?)%(?:0?(\d+))?d(.*)", pattern, re.DOTALL)
-    if place is None:
-        return None
-    width = place[2] or "1"
-    return re.compile(rf"{re.escape(place[1])}(\d{{{width},}}){re.escape(place[3])}", re.DOTALL).fullmatch
-
-
-def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts numbers in text by their value, and text that differs in nothing else by its spelling."""
-    parts = re.split(r"(\d+)", text)
-    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts), (2, 0, text))
 
 
 def _below(top: str, leave_out: str | None, under: str) -> Found:

@@ -90,6 +90,8 @@ def _leave(status: int) -> None:
     # What cannot be written any more is Python's to complain of, as ever.
     with suppress(OSError, ValueError):
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            # There is none where the shell has closed it.
+            if stream is not None:
+                stream.flush()
         logging.shutdown()
         os._exit(status)

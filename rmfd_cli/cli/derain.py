@@ -218,9 +218,9 @@ def derain(
             tell_outcome(outcome, quiet)
         warn = unheard if quiet else _warn
         spent: Spent | None = {} if stats else None
-        of_each = memory and memory // at_once
-        restore = lazy_restorer(model, device, of_each, warn, spent, at_once)
-        going_on = lazy_restorer_from(model, device, of_each, warn, spent, at_once) if resume else None
+        at_once = 1 if dry_run else at_once
+        restore = lazy_restorer(model, device, memory, warn, spent, at_once)
+        going_on = lazy_restorer_from(model, device, memory, warn, spent, at_once) if resume else None
         if verbose:
             _print_details(model, device, options)
         # Two bars cannot be drawn at a time.
@@ -228,7 +228,6 @@ def derain(
         pictures = _frame_rate(frame_rate), bits and int(bits), pipe_format
         wish = _Wish(restore, going_on, spent, options, preview, *pictures, style)
         work = partial(_outline, wish=wish, device=device) if dry_run else partial(_derain, wish=wish)
-        at_once = 1 if dry_run else at_once
         began, outcomes = monotonic(), dict[int, Outcome]()
         log: Callable[..., None] = partial(log_event, log_file, log_format) if log_file else lambda event, **values: None
         log("begin", rmfd=__version__, inputs=len(jobs), dry_run=dry_run)

@@ -1,7 +1,6 @@
 """`rmfd doctor`."""
 
 import json
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import typer
 
 from rmfd_cli import __version__
 from rmfd_cli.cli.outcome import errors_as_lines
+from rmfd_cli.cores import usable_cores
 from rmfd_cli.errors import MachineError, RmfdError
 from rmfd_cli.options import USUAL_CODEC
 from rmfd_cli.video import hardware
@@ -108,7 +108,7 @@ def _devices() -> Iterator[Finding]:
     except (ImportError, OSError) as error:
         yield Finding("device", "cpu", False, f"torch cannot be loaded: {error}; install it again", needed=True)
         return
-    yield Finding("device", "cpu", True, f"{os.cpu_count()} logical cores" + _taken(chosen, "cpu"), needed=True)
+    yield Finding("device", "cpu", True, f"{usable_cores()} logical cores" + _taken(chosen, "cpu"), needed=True)
     try:
         yield Finding("device", "cuda", True, "there" + _taken(chosen, str(choose_device("cuda"))))
     except MachineError as error:

@@ -45,7 +45,7 @@ def lazy_restorer(
             from rmfd_cli.model.streaming import restorer
 
         _settle_process(at_once)
-        return restorer(model, device, memory_bytes, warn, spent)
+        return restorer(model, device, memory_bytes, warn, spent, at_once)
 
     return lambda pictures: load()(pictures)
 
@@ -66,13 +66,13 @@ def lazy_restorer_from(
             from rmfd_cli.model.memory import restorer_from
 
         _settle_process(at_once)
-        return restorer_from(model, device, memory_bytes, warn, spent)
+        return restorer_from(model, device, memory_bytes, warn, spent, at_once)
 
     @_once
     def identify() -> dict[str, str]:
         from rmfd_cli.model.memory import identity
 
-        return identity(model, device, memory_bytes)
+        return identity(model, device, memory_bytes, at_once)
 
     return lambda pictures, memory: load()(pictures, memory), identify
 

@@ -1,6 +1,5 @@
 """`rmfd synth`."""
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ import typer
 from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
 from rmfd_cli.cli.progress import synthesis_on_stderr
 from rmfd_cli.cli.values import parse_picture_size
+from rmfd_cli.cores import usable_cores
 from rmfd_cli.errors import PartialFailureError, RmfdError, UsageError
 from rmfd_cli.synth.request import LAYERS, Format, Layer, SynthRequest
 
@@ -117,7 +117,7 @@ def synth(
         elif output is None:
             raise UsageError("--output is missing; name the folder of the data set, or ask for --preview or --dry-run")
         else:
-            _synth(clean_dir, output, request, _cores() if workers is None else workers, overwrite, quiet)
+            _synth(clean_dir, output, request, usable_cores() if workers is None else workers, overwrite, quiet)
 
 
 def _synth(clean_dir: Path, out: Path, request: SynthRequest, workers: int, overwrite: bool, quiet: bool) -> None:
@@ -191,7 +191,3 @@ def _print_plan(clean_dir: Path, out: Path | None, request: SynthRequest, overwr
         typer.echo(line(job))
     complete = f", {len(jobs) - len(to_do)} more are complete" if len(to_do) < len(jobs) else ""
     typer.echo(f"{len(to_do)} variants{complete}, each: {', '.join(stored_streams(jobs[0]))}", err=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

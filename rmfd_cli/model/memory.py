@@ -20,6 +20,7 @@ def restorer_from(
     memory_bytes: int | None = None,
     warn: Callable[[str], None] = lambda text: None,
     spent: Spent | None = None,
+    videos: int = 1,
 ) -> RestoreFrom:
     """Loads a model and gives the function that takes rain out of a stream of frames from any of them on.
 
@@ -29,12 +30,13 @@ def restorer_from(
         memory_bytes: likewise.
         warn: likewise.
         spent: likewise.
+        videos: likewise.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
         MachineError: there is no such device.
     """
-    network, where, wish = load_as_wished(model, device, memory_bytes)
+    network, where, wish = load_as_wished(model, device, memory_bytes, videos)
 
     def restore(frames: Iterable[Ycc], memory: bytes | None) -> Iterator[tuple[Ycc, Callable[[], bytes]]]:
         before = None if memory is None else from_bytes(memory, where)
@@ -44,7 +46,7 @@ def restorer_from(
     return restore
 
 
-def identity(model: str, device: str, memory_bytes: int | None = None) -> dict[str, str]:
+def identity(model: str, device: str, memory_bytes: int | None = None, videos: int = 1) -> dict[str, str]:
     """What decides a model's results: the hash of its weights, where it runs, in which precision, and in how large tiles.
 
     Raises:
@@ -55,7 +57,8 @@ def identity(model: str, device: str, memory_bytes: int | None = None) -> dict[s
     if not weights.is_file():
         raise WeightsError(f"there are no weights at {weights}")
     device_and_precision = f"{where.type} ({precision_for(where, load_model(weights))})"
-    return {"weights": sha256(weights), "device": device_and_precision, "memory": str(memory_bytes or "as needed")}
+    memory = "as needed" if memory_bytes is None else f"{memory_bytes} for {videos}"
+    return {"weights": sha256(weights), "device": device_and_precision, "memory": memory}
 
 
 def to_bytes(memory: Memory) -> bytes:

@@ -1,11 +1,12 @@
 """Settings of the whole process, for speed on a CPU: the command line makes them, the library never does by itself."""
 
 import ctypes
-import os
 import sys
 
 import cv2
 import torch
+
+from rmfd_cli.cores import usable_cores
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8  # malloc.h
 _KEPT_BYTES = 1 << 30
@@ -21,7 +22,7 @@ def share_cores(videos: int = 1) -> None:
     Args:
         videos: how many are restored at a time.
     """
-    threads = max(1, (os.cpu_count() or 1) // (BUSY_STAGES * videos))
+    threads = max(1, usable_cores() // (BUSY_STAGES * videos))
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
 

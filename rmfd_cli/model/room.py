@@ -43,6 +43,8 @@ class Wish:
 
     memory_bytes: int | None = None
     """The bound that the size of tiles is chosen from; None to choose it by what there is."""
+    videos: int = 1
+    """How many share that memory."""
     any_device: bool = False
     """Whether the CPU may take over where another device has too little."""
     tile_px: int | None = None
@@ -66,7 +68,7 @@ def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
     cpu = torch.device("cpu")
     for place in [device] + [cpu] * (wish.any_device and device != cpu):
         if wish.memory_bytes is not None:
-            yield Room(place, tile_px_within(wish.memory_bytes, frame_px))
+            yield Room(place, tile_px_within(wish.memory_bytes, frame_px, wish.videos))
             continue
         tile_px = wish.tile_px or (TILE_PX if place == cpu and frame_px > WHOLE_PX else frame_px)
         while tile_px > _SMALLEST_TILE_PX:
@@ -77,18 +79,25 @@ def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
             yield Room(place, _SMALLEST_TILE_PX, halved=True)
 
 
-def tile_px_within(memory_bytes: int, frame_px: int) -> int:
+def tile_px_within(memory_bytes: int, frame_px: int, videos: int = 1) -> int:
     """Pixels of the largest tiles that memory suffices for.
 
+    Args:
+        memory_bytes: for the whole process.
+        frame_px: pixels of a frame.
+        videos: how many are restored at a time.
+
     Raises:
-        MemoryExhaustedError: it is too little for frames of this size.
+        MemoryExhaustedError: it is too little for so many, with frames of this size.
     """
-    fixed = _PROCESS_BYTES + _FRAME_BYTES_PER_PX * frame_px
-    tile_px = (memory_bytes - fixed) // _TILE_BYTES_PER_PX
+    frame_bytes = _FRAME_BYTES_PER_PX * frame_px
+    tile_px = ((memory_bytes - _PROCESS_BYTES) // videos - frame_bytes) // _TILE_BYTES_PER_PX
     if tile_px < _SMALLEST_TILE_PX:
-        least = -(-(fixed + _TILE_BYTES_PER_PX * _SMALLEST_TILE_PX) >> 20)
+        least = -(-(_PROCESS_BYTES + videos * (frame_bytes + _TILE_BYTES_PER_PX * _SMALLEST_TILE_PX)) >> 20)
         given = f"--memory is {memory_bytes / 2**20:.0f}MiB"
-        raise MemoryExhaustedError(f"{given}, too little for frames of this size; give at least {least}MiB")
+        several = f" in {videos} videos at a time" if videos > 1 else ""
+        fewer = ", or fewer --jobs" if videos > 1 else ""
+        raise MemoryExhaustedError(f"{given}, too little for frames of this size{several}; give at least {least}MiB{fewer}")
     return tile_px
 
 

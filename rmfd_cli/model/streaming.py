@@ -67,6 +67,7 @@ def restorer(
     memory_bytes: int | None = None,
     warn: Callable[[str], None] = lambda text: None,
     spent: Spent | None = None,
+    videos: int = 1,
 ) -> Restore:
     """Loads a model and gives the function that takes rain out of a stream of frames.
 
@@ -76,20 +77,22 @@ def restorer(
         memory_bytes: the bound that the size of tiles is chosen from; None to choose it by what there is.
         warn: takes a line when what was chosen turns out too large for this machine.
         spent: where to add the time that each stage takes.
+        videos: how many the function will see at a time.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
         MachineError: there is no such device.
     """
-    network, where, wish = load_as_wished(model, device, memory_bytes)
+    network, where, wish = load_as_wished(model, device, memory_bytes, videos)
     return lambda frames: restore(frames, network, where, wish, warn, spent)
 
 
-def load_as_wished(model: str, device: str, memory_bytes: int | None) -> tuple[Rmfd, torch.device, Wish]:
+def load_as_wished(model: str, device: str, memory_bytes: int | None, videos: int) -> tuple[Rmfd, torch.device, Wish]:
     """A model on its device and in that one's precision, and what is left to us when memory runs out; as of `restorer`."""
     where = choose_device(device)
     network = load_model(find_weights(model))
-    return placed(network, where, precision_for(where, network)), where, Wish(memory_bytes, any_device=device == "auto")
+    wish = Wish(memory_bytes, videos, any_device=device == "auto")
+    return placed(network, where, precision_for(where, network)), where, wish
 
 
 def placed(model: Rmfd, device: torch.device, precision: torch.dtype) -> Rmfd:

@@ -21,8 +21,6 @@ from rmfd_cli.types import Ycc
 LEAST_PX = 64
 """Side of the smallest tile, which is mostly overlap."""
 
-_REFINE_MARGIN = UNIT
-
 
 class Box(NamedTuple):
     """A piece of a frame, in pixels; its sides lie on multiples of `UNIT`, the last ones perhaps in the padding."""
@@ -82,6 +80,12 @@ def overlap(config: ModelConfig) -> int:
     """How many pixels around a tile stage 1 has to see: as far as its convolutions reach, in whole cells of `UNIT`."""
     # The second of the deep convolutions is dilated; two of the recurrent unit, one more at a quarter on each side.
     return UNIT * (config.deep_blocks + (config.deep_blocks > 1) + 2 + 1 + 1)
+
+
+def refine_overlap(config: ModelConfig) -> int:
+    """The same of stage 2."""
+    # The light that a veil leaves is interpolated between cells, half a cell to each side; convolutions are at a quarter.
+    return -(-(UNIT // 2 + 4 * config.refine_blocks) // UNIT) * UNIT
 
 
 @functools.lru_cache(maxsize=16)
@@ -207,7 +211,7 @@ def refine(model: Rmfd, tile: Tile, recovered: Recovered) -> Image:
     """The image of `Rmfd.refine` for a tile of what was recovered of the whole frame; padded."""
     if tile.box == tile.frame:
         return model.refine(recovered, tile.frame[2:]).image
-    seen = tile.box.grown(_REFINE_MARGIN, tile.frame)
+    seen = tile.box.grown(refine_overlap(model.config), tile.frame)
     hazy = Image(seen.cut(recovered.hazy.luma), seen.cut(recovered.hazy.chroma, 2))
     size = (hazy.luma.shape[-2], hazy.luma.shape[-1])
     around = recovered._replace(hazy=hazy, veil=seen.cut(recovered.veil, UNIT), features=seen.cut(recovered.features, 4))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError
 from rmfd_cli.synth.frames import fit
-from rmfd_cli.synth.sources import natural
 from rmfd_cli.video.images import read_grey16
+from rmfd_cli.video.names import natural
 
 FAR_M = 1000.0
 """Sensors measure nothing where nothing is near: mostly sky."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import InputError
 from rmfd_cli.synth.request import LEAST_SIZE_PX
 from rmfd_cli.synth.sources import Clip
-from rmfd_cli.video.colour import rotate_upright
+from rmfd_cli.video.colour import rotate_upright, to_8_bits
 from rmfd_cli.video.images import read_rgb
 from rmfd_cli.video.reader import VideoReader
 
@@ -86,7 +86,7 @@ def read_pictures(clip: Clip, size_px: tuple[int, int] | None) -> Iterator[NDArr
                 f"{clip.path}: the pictures change from {first[1]}x{first[0]} to {picture.shape[1]}x{picture.shape[0]}; "
                 "sort them into clips of one size"
             )
-        yield fit(_to_8_bits(picture), size_px) if size_px else _to_8_bits(picture)
+        yield fit(to_8_bits(picture), size_px) if size_px else to_8_bits(picture)
 
 
 def fit(picture: NDArray[Any], size_px: tuple[int, int], interpolation: int | None = None) -> NDArray[Any]:
@@ -117,9 +117,3 @@ def _decode(clip: Clip) -> Iterator[NDArray[Any]]:
             yield rotate_upright(frame.rgb, video.info.rotation_degrees)
         if video.damage:
             raise InputError(f"{clip.path}: is damaged: {video.damage}; mend it or take it out")
-
-
-def _to_8_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    if picture.dtype == np.uint8:
-        return np.ascontiguousarray(picture)
-    return ((picture.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rmfd_cli.errors import InputError
-
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".y4m"}
-)
-FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, natural
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ def frame_rows(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
     kinds: dict[tuple[str, str], dict[int, Path]] = defaultdict(dict)
     for path in paths:
         match = re.fullmatch(r"(.*?)(\d+)", path.stem)
-        if match and path.suffix.lower() in FRAME_SUFFIXES:
+        if match and path.suffix.lower() in PICTURE_SUFFIXES:
             same = kinds[match[1], path.suffix.lower()].setdefault(int(match[2]), path)
             if same is not path:
                 raise InputError(f"{path}: has the number of {same.name}; sort the pictures so that each frame is there once")
@@ -107,12 +103,6 @@ def frame_rows(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
         if len(row) > 1:
             rows[prefix] = tuple(row.values())
     return rows
-
-
-def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts numbers in text by their value, and text that differs in nothing else by its spelling."""
-    parts = re.split(r"(\d+)", text)
-    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts), (2, 0, text))
 
 
 def _walk(top: Path) -> tuple[list[tuple[Path, list[str]]], list[InputError]]:

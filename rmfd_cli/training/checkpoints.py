@@ -12,6 +12,7 @@ import torch
 from rmfd_cli.errors import OutputError, TrainingError
 from rmfd_cli.model.checkpoint import export_weights, replace_whole
 from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.int8 import Ranges
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.values import State
 from rmfd_cli.options import TrainOptions
@@ -56,10 +57,12 @@ class Position(NamedTuple):
     """Processes that the clips were divided among."""
     best_db: float = -math.inf
     """PSNR of the best validation so far."""
+    ranges: Ranges = {}  # noqa: RUF012 - never changed
+    """For convolutions in integers, as the last validation measured them."""
 
-    def with_score(self, psnr_db: float) -> "Position":
+    def with_score(self, psnr_db: float, ranges: Ranges) -> "Position":
         """After a validation."""
-        return self._replace(best_db=max(self.best_db, psnr_db))
+        return self._replace(best_db=max(self.best_db, psnr_db), ranges=ranges)
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -227,7 +230,8 @@ def restore(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stateful
         for name, part in parts.items():
             part.load_state_dict(content[name])
         state = content["state"] and State(*(x.to(device) for x in content["state"]))
-        return Position(int(content["step"]), state, content.get("ranks", 1), content.get("best_db", -math.inf))
+        rest = content.get("ranks", 1), content.get("best_db", -math.inf), content.get("ranges", {})
+        return Position(int(content["step"]), state, *rest)
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise TrainingError(f"{path} does not fit this run ({reason}); begin anew with --init") from error

@@ -1,23 +1,22 @@
 """Clips in memory: videos and folders of frames, decoded once; what cannot be read is named and left out."""
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError, RmfdError, TrainingError
+from rmfd_cli.video.colour import rotate_upright, to_8_bits
 from rmfd_cli.video.images import read_rgb
+from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, natural
 from rmfd_cli.video.reader import VideoReader
 
 Clip: TypeAlias = NDArray[np.uint8]
 """`[T, H, W, 3]` RGB."""
 
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".ts"}
-FRAME_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"}
 MAX_FRAMES = 64
 """Frames of a clip that are kept in memory."""
 
@@ -49,7 +48,7 @@ def load_clips(
 def find_clips(directory: Path) -> list[Path]:
     """Every video, and every folder that holds two frames or more, at any depth; hidden ones are left out."""
     found = []
-    for path in [directory, *sorted(directory.rglob("*"), key=natural)]:
+    for path in [directory, *sorted(directory.rglob("*"), key=lambda path: natural(str(path)))]:
         visible = not any(part.startswith(".") for part in path.relative_to(directory).parts)
         if visible and is_clip(path):
             found.append(path)
@@ -64,10 +63,10 @@ def is_clip(path: Path) -> bool:
 
 
 def read_clip(path: Path, max_frames: int = MAX_FRAMES) -> Clip:
-    """The first frames of a video or of a folder of frames, deeper ones reduced to 8 bits.
+    """The first frames of a video or of a folder of frames, upright, deeper ones rounded to 8 bits.
 
     Raises:
-        InputError: it cannot be read, has a single frame, or its frames are not of one size.
+        InputError: it cannot be read or is damaged so far, has a single frame, or its frames are not of one size.
     """
     frames = list(islice(_pictures(path), max_frames))
     if len(frames) < 2:
@@ -77,25 +76,17 @@ def read_clip(path: Path, max_frames: int = MAX_FRAMES) -> Clip:
     return np.stack(frames)
 
 
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers in names by their value: `a2` before `a10`."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-
-
 def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
     if path.is_dir():
-        for frame in sorted(_frames(path), key=natural):
-            yield _eight_bits(read_rgb(frame))
+        for frame in sorted(_frames(path), key=lambda path: natural(path.name)):
+            yield to_8_bits(read_rgb(frame))
     else:
         with VideoReader(path) as reader:
             for decoded in reader:
-                yield _eight_bits(decoded.rgb)
-
-
-def _eight_bits(rgb: NDArray[Any]) -> NDArray[np.uint8]:
-    return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
+                yield to_8_bits(rotate_upright(decoded.rgb, reader.info.rotation_degrees))
+            if reader.damage:
+                raise InputError(f"{path}: is damaged: {reader.damage}; mend it or take it out")
 
 
 def _frames(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and not path.name.startswith("."))
+    return (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."))

@@ -151,7 +151,7 @@ def train(
                 scores = validate(learner.average, held_out, device) if scoring else None
                 best = scores is not None and scores.mean.restored.psnr_db > position.best_db
                 if scores is not None:
-                    validation, position = scores, position.with_score(scores.mean.restored.psnr_db)
+                    validation, position = scores, position.with_score(scores.mean.restored.psnr_db, scores.ranges)
                     learner.average.ranges = scores.ranges
                 if validating or saving or stopping:
                     whole = position._replace(state=ranks.gather(state))
@@ -200,6 +200,7 @@ def continue_from(
     """
     check_fits(path, content, learner.model, options)
     position = restore(path, content, learner.parts(), device)
+    learner.average.ranges = position.ranges
     batch = place(options, position.step).batch
     before = replace(options, steps=content["config"].get("steps", options.steps))
     same = position.ranks == ranks.of and update_frames(before, batch) == update_frames(options, batch)

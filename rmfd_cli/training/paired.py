@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rmfd_cli.errors import InputError, RmfdError, TrainingError
-from rmfd_cli.training.clips import MAX_FRAMES, Clip, find_clips, is_clip, natural, read_clip
+from rmfd_cli.training.clips import MAX_FRAMES, Clip, find_clips, is_clip, read_clip
 from rmfd_cli.training.data import Batch, clip_flows
+from rmfd_cli.video.names import natural
 
 RAINY = ("rainy", "rain", "input", "lq")
 CLEAN = ("clean", "gt", "target", "hq")
@@ -62,7 +63,7 @@ def find_pairs(directory: Path) -> list[tuple[Path, Path]]:
     """The paths of every rainy clip and its clean one, in natural order; a rainy clip without a clean one is left out."""
     folders = [directory, *(path for path in directory.rglob("*") if path.is_dir())]
     pairs = {pair for folder in folders if folder.is_dir() for pair in _siblings(folder)}
-    return sorted(pairs, key=lambda pair: natural(pair[0]))
+    return sorted(pairs, key=lambda pair: natural(str(pair[0])))
 
 
 def draw_pairs(pairs: Sequence[Pair], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Batch:

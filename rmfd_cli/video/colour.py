@@ -217,3 +217,10 @@ def plane_array(frame: av.VideoFrame, index: int) -> NDArray[Any]:
 def rotate_upright(image: NDArray[Any], rotation_degrees: int) -> NDArray[Any]:
     """The stored image `[H, W, C]` as it is shown: turned counter-clockwise by 0, 90, 180 or 270 degrees (a view)."""
     return np.rot90(image, rotation_degrees // 90)
+
+
+def to_8_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    """A picture of 8 or 16 bits, rounded to 8."""
+    if picture.dtype == np.uint8:
+        return np.ascontiguousarray(picture)
+    return ((picture.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)

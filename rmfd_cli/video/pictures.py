@@ -19,6 +19,7 @@ from rmfd_cli.errors import InputError, OutputError, OutputExistsError
 from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
 from rmfd_cli.video.colour import choose_colour
 from rmfd_cli.video.images import read_rgb, write_png
+from rmfd_cli.video.names import frame_name
 
 FRAME_RATE: Final = Fraction(25)
 """Of pictures that nobody gave one, as ffmpeg has it."""
@@ -175,7 +176,7 @@ class PictureWriter:
             OutputError: The disk is full or gone.
         """
         number = len(self._written)
-        name = self._pattern % (number + 1) if self._names is None else self._names[number]
+        name = frame_name(self._pattern, number + 1) if self._names is None else self._names[number]
         write_png(self._temporary / name, planes[0])
         self._written.append(name)
 

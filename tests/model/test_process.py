@@ -1,5 +1,6 @@
 """Large temporaries stop costing page faults."""
 
+import os
 import subprocess
 import sys
 
@@ -30,3 +31,10 @@ def test_freed_memory_is_used_again():
     )
     assert default > 1_000
     assert kept < default / 20
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process cannot be held to a core here")
+def test_cores_are_those_that_the_process_may_use():
+    code = "import os; from rmfd_cli.cores import usable_cores; os.sched_setaffinity(0, [CORE]); print(usable_cores())"
+    code = code.replace("CORE", str(min(os.sched_getaffinity(0))))
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"

@@ -167,6 +167,15 @@ def test_a_bound_gives_the_size_of_tiles_or_says_what_is_least():
     assert tile_px_within(least << 20, VGA_PX) > 0
 
 
+def test_what_the_process_takes_is_taken_once_for_several_videos():
+    with pytest.raises(MemoryExhaustedError, match=r"--memory is 600MiB.* 4 videos at a time; .*fewer --jobs") as caught:
+        tile_px_within(600 << 20, VGA_PX, videos=4)
+    least = int(str(caught.value).split("at least ")[1].split("MiB")[0])
+    assert tile_px_within(least << 20, VGA_PX, videos=4) > 0
+    alone = tile_px_within(1 << 30, VGA_PX)
+    assert alone / 2 - VGA_PX < tile_px_within(1 << 30, VGA_PX, videos=2) < alone / 2
+
+
 def test_real_failures_of_allocators_are_told_from_others():
     found = []
     for fail in (lambda: torch.empty(1 << 60), lambda: np.empty(1 << 56), lambda: torch.zeros(2) + torch.zeros(3)):

@@ -73,6 +73,19 @@ def test_seams_cannot_be_seen(model, step):
     assert max(np.abs(a - b).max() for a, b in zip(divided, whole, strict=True)) < 0.05 / 255
 
 
+@pytest.mark.parametrize("blocks", [2, 3])
+def test_a_longer_refinement_sees_further(blocks):
+    torch.manual_seed(1)
+    config = ModelConfig(width=16, deep_width=24, hidden=8, deep_blocks=2, refine_blocks=blocks)
+    model = Rmfd(config).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    frames = panned(2, 240, 330, (0, 0))
+    whole, divided = changes(model, frames), changes(model, frames, SMALLEST)
+    assert len(tiles(frame_box(240, 330), 192 * 192, overlap(config))) > 1
+    assert max(np.abs(a - b).max() for a, b in zip(divided, whole, strict=True)) < 0.05 / 255
+
+
 def test_the_overlap_is_as_wide_as_it_has_to_be(model, monkeypatch):
     """With less of it, seams come: the test above could see them."""
     frames = panned(3, 330, 421, (0, 0))

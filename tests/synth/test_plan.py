@@ -8,7 +8,8 @@ from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.synth.layouts import check_places, place, stream_path
 from rmfd_cli.synth.plan import derive_seed, plan
 from rmfd_cli.synth.request import LAYERS, SynthRequest, difference, recorded
-from rmfd_cli.synth.sources import Clip, find_clips, natural
+from rmfd_cli.synth.sources import Clip, find_clips
+from rmfd_cli.video.names import natural
 from tests.synth.clips import jobs_of
 
 

@@ -123,6 +123,15 @@ def test_the_best_is_written_before_a_checkpoint_that_knows_its_score(folder, tm
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["step-00000003.pt"]
 
 
+def test_what_convolutions_see_is_not_measured_in_vain(folder, tmp_path):
+    weights = train(options(folder, tmp_path), TINY).weights
+    measured = load_model(weights).ranges
+    assert measured
+    weights.unlink()
+    train(options(folder, tmp_path), TINY, resume="auto")
+    assert load_model(weights).ranges == measured
+
+
 def test_weights_to_begin_with_are_not_read_where_a_run_goes_on(folder, tmp_path):
     train(options(folder, tmp_path, steps=3), TINY)
     train(options(folder, tmp_path), resume="auto", init=tmp_path / "gone.safetensors")

@@ -18,7 +18,7 @@ from rmfd_cli.rain.elements import Coder, Particles
 from rmfd_cli.rain.weather import DRY, PERFECT_CAMERA
 from rmfd_cli.training.batches import Draw, Lesson
 from rmfd_cli.training.checkpoints import checkpoint_path
-from rmfd_cli.training.clips import load_clips
+from rmfd_cli.training.clips import load_clips, read_clip
 from rmfd_cli.training.data import Batch, draw_batch, draw_clean, draw_clip, rain_on
 from rmfd_cli.training.learner import make_learner, update
 from rmfd_cli.training.loop import HELD_OUT_FRAMES, train
@@ -255,6 +255,21 @@ def test_an_unreadable_clip_is_named_and_left_out(tmp_path):
     assert len(load_clips(tmp_path, on_warning=told.append)) == 1
     assert len(told) == 1
     assert "broken.mp4" in told[0]
+
+
+def test_a_clip_is_learnt_from_upright(tmp_path):
+    clip = read_clip(media.rotated(tmp_path / "phone.mp4", 90), 2)
+    assert clip.shape == (2, media.WIDTH, media.HEIGHT, 3)
+    assert [media.frame_number(np.rot90(frame, -1)) for frame in clip] == [0, 1]
+
+
+def test_a_clip_that_breaks_off_is_named_and_left_out(tmp_path):
+    whole = media.front_index(tmp_path / "whole.mp4", media.cfr(tmp_path / "plain.mov", frames=40))
+    media.truncated(tmp_path / "half.mp4", whole)
+    told: list[str] = []
+    assert len(load_clips(tmp_path, on_warning=told.append)) == 2
+    (line,) = told
+    assert "half.mp4: is damaged" in line
 
 
 def test_a_folder_of_frames_is_a_clip(tmp_path):
