@@ -239,6 +239,7 @@ class Rmfd(nn.Module):
             backwards,
             backwards_half,
             backwards_coarse,
+            resting_cells(displacement(to_previous, UNIT)),
             (height, width),
         )
 
@@ -264,11 +265,10 @@ class Rmfd(nn.Module):
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last.luma, last_hidden)
         departure = self.recovery.remove_rain(features, registered.following, last)
-        resting = resting_cells(registered.backwards_coarse)
         if state is not None:
-            departure = settle(departure, last, registered.following, resting, state.calm)
+            departure = settle(departure, last, registered.following, registered.resting, state.calm)
         hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
-        return Cleared(*hazy, hidden, deep, features, registered.cells, resting)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
         """Estimates the veil, for which it takes the whole frame."""

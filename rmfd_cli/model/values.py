@@ -16,7 +16,7 @@ class Window(NamedTuple):
     """At the edges of a scene the current frame stands in for a missing one."""
     to_previous: Tensor
     to_following: Tensor
-    """`[B, H, W, 2]` displacement (x, y) in pixels, from `align.enlarge_flow`."""
+    """`[B, H, W, 2]` displacement (x, y) in pixels, from `flow.enlarge_flow`."""
     previous_corner: tuple[int, int] = (0, 0)
     following_corner: tuple[int, int] = (0, 0)
     """(top, left) of the outer frames in the middle one, in pixels, where all are pieces; then their sizes may differ."""
@@ -40,6 +40,8 @@ class Registered(NamedTuple):
     backwards_half: Tensor
     backwards_coarse: Tensor
     """The same at half of the resolution, for chroma, and at an eighth."""
+    resting: Tensor
+    """`[B, 1, H/8, W/8]`, from `rest.resting_cells`."""
     size: tuple[int, int]
     """(H, W) without padding."""
 
@@ -74,7 +76,7 @@ class Cleared(NamedTuple):
     cells: Tensor
     """As in `Registered`."""
     resting: Tensor
-    """`[B, 1, H/8, W/8]`, from `rest.resting_cells`."""
+    """As in `Registered`."""
 
 
 class Recovered(NamedTuple):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.room import AUTOMATIC, Wish, rooms
-from rmfd_cli.model.streaming import restore
+from rmfd_cli.model.streaming import find_weights, restore
 from rmfd_cli.model.tiling import frame_box, overlap, tiles
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.ycc import ycc_of_rgb
@@ -71,6 +72,15 @@ def test_seams_cannot_be_seen(model, step):
     assert np.abs(whole[0]).mean() > 0.01
     assert len(tiles(frame_box(330, 421), 192 * 192, overlap(model.config))) > 8
     assert max(np.abs(a - b).max() for a, b in zip(divided, whole, strict=True)) < 0.05 / 255
+
+
+@pytest.mark.parametrize("step", [(0, 0), (0, 3)])
+def test_tiles_know_when_the_camera_rests(step):
+    model = load_model(find_weights("small")).requires_grad_(False)
+    frames = panned(5, 240, 330, step)
+    (whole, _), (divided, _) = changes(model, frames), changes(model, frames, SMALLEST)
+    assert np.abs(whole).mean() > 0.001
+    assert np.abs(divided - whole).max() < 0.05 / 255
 
 
 @pytest.mark.parametrize("blocks", [2, 3])
