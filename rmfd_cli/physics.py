@@ -4,8 +4,9 @@
     rainy     O = (1 − α)·(H + S) + α·L            streaks, then occluding drops
     inverse   B = (H − (1 − T)·A − U) / max(T, t_min)
 
-Every argument is a float tensor `[..., C, H, W]`, display-referred RGB in [0, 1]; the layers broadcast, so that one channel
-(or one value) may stand for three. Nothing is clipped here: the camera clips, the model does not. All functions are
+Every argument is a float tensor `[..., C, H, W]` in [0, 1]; the layers broadcast, so that one channel (or one value) may stand
+for three. The model is linear, and holds of light (`rain.render`), of display-referred RGB, and of luma and chroma (`model`)
+alike, of all its arguments the same. Nothing is clipped here: the camera clips, the model does not. All functions are
 differentiable.
 
 Where the terms come from: T, A and S as in the heavy-rain model (Li, Cheong and Tan, CVPR 2019) and in the inversion of the

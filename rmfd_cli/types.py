@@ -105,12 +105,11 @@ class Frame:
     """One decoded frame, its planes untouched."""
 
     planes: Planes
+    """None of a picture, which has its `rgb` alone."""
     to_rgb: Callable[[], Rgb]
     """Makes `rgb`."""
     pts: int
     """Presentation time in ticks of the video's time base."""
-    duration: int
-    """In ticks; 0 where the container does not say."""
 
     @cached_property
     def rgb(self) -> Rgb:

@@ -120,7 +120,7 @@ class PictureReader:
             rgb = read_rgb(path)
             if rgb.shape != self._like.shape or rgb.dtype != self._like.dtype:
                 raise InputError(f"{path}: is {_size(rgb)}, the first picture {_size(self._like)}; sort them into folders")
-            yield Frame(planes=(), to_rgb=partial(np.asarray, rgb), pts=number, duration=1)
+            yield Frame(planes=(), to_rgb=partial(np.asarray, rgb), pts=number)
 
 
 class PictureWriter:

@@ -250,7 +250,6 @@ class VideoReader:
             planes=tuple(np.array(plane_array(planar, index)) for index in range(len(planar.planes))),
             to_rgb=partial(to_rgb, planar, self.info.colour, self._rgb_reformatter),
             pts=int(frame.pts or 0),
-            duration=int(frame.duration or 0),
         )
 
     def _verdict(self, corrupt_frames: int) -> str | None:
