@@ -26,6 +26,12 @@ from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_
 UNIT = CELL_PX
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth, that of the veil."""
 
+LUMA, CHROMA = 4 * 4, 2 * (2 * 2)
+"""Channels of a picture at a quarter of its resolution, a block of pixels in each place: 4×4 of luma, 2×2 each of Cb and Cr."""
+
+EVIDENCE = ("frame", "median", "previous", "following")
+"""Whose luma stage 1 compares: the frame itself, and how the others depart from it."""
+
 MAPS = ("preference", "covered", "glow")
 """What stage 1 says of each pixel: which of two sources fills it if it is covered, following frame or last hazy estimate
 (docs/decisions.md), whether it is covered, and the light of translucent rain."""
@@ -45,31 +51,36 @@ LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
 """The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it."""
 
 
+def _block(names: tuple[str, ...], name: str) -> slice:
+    """The channels of one of several planes of luma, in blocks side by side."""
+    start = LUMA * names.index(name)
+    return slice(start, start + LUMA)
+
+
 class InverseRecovery(nn.Module):
     """Stage 1: streaks, drops and veil of the current frame, estimated under the rain model of `physics`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, deep, hidden = config.width, config.deep_width, config.hidden
-        # Over the frame and how the luma of median, neighbours and memory departs from its own, in blocks of 4×4 pixels.
-        self.squeeze = nn.Conv2d(16 * (1 + 3) + 4 * 2, deep, 1)
-        self.remember = nn.Conv2d(16, deep, 1, bias=False)
+        # Over blocks of pixels: the evidence with the frame's colour, and how the luma of the memory departs.
+        self.squeeze = nn.Conv2d(LUMA * len(EVIDENCE) + CHROMA, deep, 1)
+        self.remember = nn.Conv2d(LUMA, deep, 1, bias=False)
         self.enter = Rectified(deep, width, 3, padding=1)
         self.down = Rectified(width, deep, 2, stride=2)
         self.deep = nn.Sequential(*(Residual(deep, 2 if k == 1 else 1) for k in range(config.deep_blocks)))
         self.recur = ConvGru(hidden)
         self.up = nn.Conv2d(deep, width, 1)
         self.decode = Residual(width)
-        self.rain = nn.Conv2d(width, 16 * len(MAPS) + 4 * 2, 1)
+        self.rain = nn.Conv2d(width, LUMA * len(MAPS) + CHROMA, 1)
         self.veil = VeilEstimate(deep)
         # Begin with little covered.
         nn.init.normal_(self.rain.weight, std=0.01)
-        covered = 16 * MAPS.index("covered")
-        self.rain.bias = nn.Parameter(
-            torch.zeros_like(self.rain.weight[:, 0, 0, 0]).index_fill_(0, torch.arange(covered, covered + 16), -2.0)
-        )
+        bias = torch.zeros_like(self.rain.weight[:, 0, 0, 0])
+        bias[_block(MAPS, "covered")] = -2
+        self.rain.bias = nn.Parameter(bias)
         self.hidden = hidden
-        if min(width, deep) >= 16:
+        if min(width, deep) >= LUMA:
             self._begin_as_filter()
 
     @torch.no_grad()
@@ -78,17 +89,17 @@ class InverseRecovery(nn.Module):
 
         From the random beginning, a thousand updates taught less than this filter knows (docs/decisions.md).
         """
-        pixels = torch.arange(16)
+        pixels = torch.arange(LUMA)
         for layer in (self.squeeze, self.remember, self.enter, self.up, self.decode.conv):
             layer.weight[pixels] = 0
             if layer.bias is not None:
                 layer.bias[pixels] = 0
-        self.squeeze.weight[pixels, 16 + pixels] = -4
+        self.squeeze.weight[pixels, _block(EVIDENCE, "median").start + pixels] = -4
         self.enter.weight[pixels, pixels, 1, 1] = 1
         self.rain.weight[:, pixels] = 0
-        self.rain.weight[16 * MAPS.index("covered") + pixels, pixels] = FILTER_GAIN
+        self.rain.weight[_block(MAPS, "covered").start + pixels, pixels] = FILTER_GAIN
         # Rain has no colour, until it is learnt that it has.
-        self.rain.weight[16 * len(MAPS) :] = 0
+        self.rain.weight[LUMA * len(MAPS) :] = 0
 
     def judging(self) -> tuple[nn.Module, ...]:
         """What estimates the veil, and all that makes the features that it is read from."""
@@ -128,8 +139,8 @@ class InverseRecovery(nn.Module):
     def remove_rain(self, features: Tensor, following: Image, last: Image) -> Image:
         """H: covered pixels are filled from the two candidates, and translucent light is taken off; all of them departures."""
         maps = self.rain(features)
-        light = to_pixels(maps[:, 16 * len(MAPS) :], 2).to(last.luma.dtype)
-        preference, covered, glow = to_pixels(maps[:, : 16 * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
+        light = to_pixels(maps[:, LUMA * len(MAPS) :], 2).to(last.luma.dtype)
+        preference, covered, glow = to_pixels(maps[:, : LUMA * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
         covered = torch.sigmoid(covered)
         # The softmax of two.
         share = covered * torch.sigmoid(preference)
@@ -156,19 +167,19 @@ class Refinement(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(16 + 4 * 2, config.width, 1)
+        self.squeeze = nn.Conv2d(LUMA + CHROMA, config.width, 1)
         self.join = nn.Conv2d(config.width, config.width, 1, bias=False)
         self.body = nn.Sequential(*(Residual(config.width) for _ in range(config.refine_blocks)))
-        self.out = nn.Conv2d(config.width, 16 + 4 * 2, 1)
+        self.out = nn.Conv2d(config.width, LUMA + CHROMA, 1)
         self.out.weight = nn.Parameter(torch.zeros_like(self.out.weight))
-        self.out.bias = nn.Parameter(torch.zeros(16 + 4 * 2))
+        self.out.bias = nn.Parameter(torch.zeros(LUMA + CHROMA))
 
     def forward(self, coarse: Image, features: Tensor) -> Image:
         """The correction to the coarse estimate, from it and the features of stage 1."""
         blocks = to_blocks([(seen_by(self.squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
         maps = self.out(self.body(rectified_sum(self.join, features, onto=self.squeeze(blocks))))
         dtype = coarse.luma.dtype
-        return Image(to_pixels(maps[:, :16], 4).to(dtype), to_pixels(maps[:, 16:], 2).to(dtype))
+        return Image(to_pixels(maps[:, :LUMA], 4).to(dtype), to_pixels(maps[:, LUMA:], 2).to(dtype))
 
 
 class Rmfd(nn.Module):

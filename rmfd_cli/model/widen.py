@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.layers import Residual
-from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.network import CHROMA, LUMA, Rmfd
 
 NEW_BLOCK_GAIN = 0.002
 """How far a block that the smaller network lacks departs from the identity: at none at all, ReLU would let it learn nothing."""
@@ -75,9 +75,9 @@ def _layers(model: Rmfd, config: ModelConfig, places: _Places) -> Iterator[tuple
     width, deep, hidden = places
     before = model.config
     both = hidden + [config.hidden + k for k in hidden]
-    pixels, evidence = range(16 + 4 * 2), range(model.recovery.squeeze.in_channels)
+    pixels, evidence = range(LUMA + CHROMA), range(model.recovery.squeeze.in_channels)
     yield "recovery.squeeze", list(evidence), deep
-    yield "recovery.remember", list(range(16)), deep
+    yield "recovery.remember", list(range(LUMA)), deep
     yield "recovery.enter", deep, width
     yield "recovery.down", width, deep
     for k in range(before.deep_blocks):
