@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -210,33 +209,15 @@ def restore_from(
     """
     back, ahead = model.config.look_back, model.config.look_ahead
     seen = [memory.view] if memory else []
-    windows = sliding(
-        (_view(image, spent) for image in frames), back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen
-    )
-    waiting: deque[SceneWindow] = deque()
-    """Windows that were taken and have not come back as changes yet."""
-
-    broken: list[Exception] = []
-
-    def taken() -> Iterator[SceneWindow]:
-        try:
-            for window in windows:
-                waiting.append(window)
-                yield window
-        except Exception as error:
-            broken.append(shortage(wish, None) if is_shortage(error) else error)
-            raise broken[0] from None
-
-    onwards = taken()
-    if next(onwards, None) is None:
+    views = (_view(image, spent) for image in frames)
+    windows = _Replayed(sliding(views, back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen), wish)
+    first = next(iter(windows), None)
+    if first is None:
         return
     state = memory.state if memory else None
-    frame = tiling.frame_box(*waiting[0].items[back].image.luma.shape)
+    frame = tiling.frame_box(*first.items[back].image.luma.shape)
     last: Room | None = None
     for room in rooms(wish, device, frame.pixels):
-        if broken:
-            # What the frames come from failed at the same time, unheard: to go on would be to leave out the rest.
-            raise broken[0]
         if last is not None:
             warn(f"too little memory for {last}; going on with {room}")
         last = room
@@ -245,13 +226,39 @@ def restore_from(
             network = placed(model, room.device, torch.bfloat16 if room.halved else precision_for(room.device, model))
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
-        with closing(_run(chain(tuple(waiting), onwards), network, tiles, state, spent)) as results, suppress(_NoRoom):
+        with closing(_run(windows, network, tiles, state, spent)) as results, suppress(_NoRoom):
             for change, left in results:
-                waiting.popleft()
+                windows.done()
                 state = left.state
                 yield change, left
             return
     raise shortage(wish, last)
+
+
+class _Replayed:
+    """Windows that come again, whenever they are iterated anew, until they have come back as changes."""
+
+    def __init__(self, windows: Iterator[SceneWindow], wish: Wish) -> None:
+        self._onwards, self._wish = windows, wish
+        self._waiting: deque[SceneWindow] = deque()
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Iterator[SceneWindow]:
+        yield from tuple(self._waiting)
+        if self._error is not None:
+            # What the frames come from failed, perhaps unheard: to go on would be to leave out the rest.
+            raise self._error
+        try:
+            for window in self._onwards:
+                self._waiting.append(window)
+                yield window
+        except Exception as error:
+            self._error = shortage(self._wish, None) if is_shortage(error) else error
+            raise self._error from None
+
+    def done(self) -> None:
+        """The oldest has come back."""
+        self._waiting.popleft()
 
 
 def _run(
