@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from rmfd_cli import __version__
 from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import DerainOptions
+from rmfd_cli.options import LOSSLESS_CODEC, DerainOptions
 from rmfd_cli.stages import Channel, Spent, Stage, Stopped, spending, spending_on_each
 from rmfd_cli.types import Frame, Restore, RestoreFrom, VideoInfo, Ycc
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
@@ -32,9 +32,6 @@ QUEUED_FRAMES = 4
 """Between two stages: enough to ride out a slow frame."""
 QUEUED_PX = 1 << 21
 """Large frames queue up to so many pixels only: with its change, one of 4K takes 140 MB."""
-
-LOSSLESS_CODEC = "ffv1"
-"""The encoder that takes pictures as they are."""
 
 Item = TypeVar("Item")
 Reader: TypeAlias = VideoReader | PictureReader

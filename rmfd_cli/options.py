@@ -17,6 +17,8 @@ Hardware: TypeAlias = Literal["none", "auto", "nvenc", "qsv", "vaapi", "videotoo
 
 USUAL_CODEC = "libx264"
 """What nearly every container is usually coded with."""
+LOSSLESS_CODEC = "ffv1"
+"""The encoder that takes pictures as they are."""
 
 
 @dataclass(frozen=True)

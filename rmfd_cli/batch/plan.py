@@ -1,12 +1,13 @@
 """All jobs of one command, checked against each other before any work is done."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rmfd_cli.batch.naming import is_folder, is_template, target_of
 from rmfd_cli.batch.sources import PIPE, Source
-from rmfd_cli.errors import OutputExistsError, UsageError
+from rmfd_cli.errors import OutputError, OutputExistsError, UsageError
 from rmfd_cli.video.location import is_url
 from rmfd_cli.video.names import frame_matcher
 
@@ -53,9 +54,42 @@ def plan_jobs(
         jobs.append(Job(source, target, makes_folders, skip=skips and _exists(target)))
         if lossless and not target.lower().endswith((".mkv", ".mov")):
             raise UsageError(f"{target}: --lossless writes FFV1, which only fits .mkv and .mov; name it .mkv")
+    jobs = _without_results(jobs)
     _check_in_place(jobs)
     _check_collisions(jobs)
     return jobs
+
+
+def check_beside(jobs: Sequence[Job], files: Mapping[str, Path]) -> None:
+    """Sees whether what a command writes besides its outputs can be written, and takes the place of nothing.
+
+    Args:
+        jobs: Of the command.
+        files: By the option that names them.
+
+    Raises:
+        UsageError: One of them is a source, a target, or another of them.
+        OutputError: Its folder is not there.
+    """
+    taken = {_place(job.source.place): "a source" for job in jobs if job.source.path != PIPE and not is_url(job.source.path)}
+    taken |= {_place(job.target): "an output" for job in jobs if job.target != PIPE}
+    for option, path in files.items():
+        if not path.parent.is_dir():
+            raise OutputError(f"{option} {path}: {path.parent}: no such directory; make it first")
+        place = _place(str(path))
+        if place in taken:
+            raise UsageError(f"{option} {path}: is {taken[place]}, too; name another file")
+        taken[place] = option
+
+
+def _place(path: str) -> str:
+    return os.path.normcase(os.path.realpath(path))
+
+
+def _without_results(jobs: Sequence[Job]) -> list[Job]:
+    """Leaves out what folders hold of an earlier run: files that other jobs would write."""
+    targets = {_place(job.target): job for job in reversed(jobs)}
+    return [job for job in jobs if not job.source.from_folder or targets.get(_place(job.source.place), job) is job]
 
 
 def _exists(target: str) -> bool:
@@ -64,7 +98,9 @@ def _exists(target: str) -> bool:
     matcher = frame_matcher(name) if name.lower().endswith(".png") else None
     if matcher and os.path.isdir(folder):
         return any(matcher(entry) for entry in os.listdir(folder))
-    return bool(os.listdir(target)) if os.path.isdir(target) else os.path.exists(target)
+    if os.path.isdir(target):
+        return any(entry.lower().endswith(".png") for entry in os.listdir(target))
+    return os.path.exists(target)
 
 
 def _check_in_place(jobs: Sequence[Job]) -> None:
@@ -93,7 +129,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 def _check_collisions(jobs: Sequence[Job]) -> None:
     sources: dict[str, str] = {}
     for job in jobs:
-        target = os.path.normcase(os.path.realpath(job.target))
+        target = _place(job.target)
         if target in sources:
             raise UsageError(
                 f"{sources[target]} and {job.source.name} would both be written to {job.target}; "

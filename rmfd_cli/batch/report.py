@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rmfd_cli.batch.run import Outcome, exit_code
+from rmfd_cli.batch.run import Outcome
 from rmfd_cli.errors import OutputError
 
 
@@ -25,18 +25,19 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count or status == "done")
 
 
-def as_json(outcomes: Sequence[Outcome], seconds: float, version: str) -> dict[str, Any]:
+def as_json(outcomes: Sequence[Outcome], seconds: float, version: str, status: int) -> dict[str, Any]:
     """The report as `--report` writes it.
 
     Args:
         outcomes: Of all jobs.
         seconds: Wall time of the command.
         version: Of rmfd.
+        status: What the command exits with.
     """
     return {
         "rmfd": version,
         "seconds": round(seconds, 3),
-        "exit_code": exit_code(outcomes),
+        "exit_code": status,
         "counts": {status.replace(" ", "_"): count for status, count in counts(outcomes).items()},
         "files": [asdict(outcome) for outcome in outcomes],
     }

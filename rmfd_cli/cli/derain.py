@@ -1,9 +1,11 @@
 """`rmfd derain`."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ import typer
 from rmfd_cli import __version__
 from rmfd_cli.batch.log import LogFormat, log_event
 from rmfd_cli.batch.naming import is_template
-from rmfd_cli.batch.plan import Job, plan_jobs
+from rmfd_cli.batch.plan import Job, check_beside, plan_jobs
 from rmfd_cli.batch.report import as_json, counts, summary, write_report
 from rmfd_cli.batch.run import Outcome, exit_code, failed, make_folders, run_jobs
 from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
@@ -193,7 +195,7 @@ def derain(
         options = DerainOptions(
             strength=strength,
             start_seconds=start,
-            end_seconds=end if duration is None else (start or 0.0) + duration,
+            end_seconds=end if duration is None else _after(start or 0.0, duration),
             compare=compare,
             overwrite=overwrite,
             deinterlace=deinterlace,
@@ -214,6 +216,8 @@ def derain(
         skips = False if overwrite else skip_existing
         jobs = plan_jobs(found.sources, output, several=several, skip_existing=skips, lossless=lossless)
         ended = [failed(name, None, error) for name, error in found.unreadable]
+        beside = {"--report": report, "--log-file": log_file}
+        check_beside(jobs, {option: path for option, path in beside.items() if path is not None})
         for outcome in ended:
             tell_outcome(outcome, quiet)
         warn = unheard if quiet else _warn
@@ -231,24 +235,37 @@ def derain(
         began, outcomes = monotonic(), dict[int, Outcome]()
         log: Callable[..., None] = partial(log_event, log_file, log_format) if log_file else lambda event, **values: None
         log("begin", rmfd=__version__, inputs=len(jobs), dry_run=dry_run)
+        stopped: int | None = None
         try:
             for place, outcome in run_jobs(jobs, work, fail_fast=fail_fast, at_once=at_once):
                 outcomes[place] = outcome
                 tell_outcome(outcome, quiet, told=dry_run and outcome.status == "done")
                 log(outcome.status, **{key: value for key, value in asdict(outcome).items() if key != "status"})
+        except KeyboardInterrupt:
+            stopped = 128 + signal.SIGINT
+            raise
+        except SystemExit as leaving:
+            stopped = leaving.code if isinstance(leaving.code, int) else None
+            raise
         finally:
             ended += [outcomes.get(k) or Outcome(job.source.name, job.target, "not done") for k, job in enumerate(jobs)]
+            status = exit_code(ended) if stopped is None else stopped
             if report is not None:
-                write_report(report, as_json(ended, monotonic() - began, __version__))
+                write_report(report, as_json(ended, monotonic() - began, __version__, status))
             if len(ended) > 1 and not quiet and not dry_run:
                 print_outcomes(ended, summary(ended))
             frames = sum(outcome.frames - outcome.frames_before for outcome in ended)
             if spent and frames:
                 for line in spent_lines(spent, frames, sum(outcome.seconds for outcome in ended)):
                     typer.echo(line, err=True)
-            log("end", seconds=round(monotonic() - began, 3), exit_code=exit_code(ended), counts=counts(ended))
-        if code := exit_code(ended):
-            raise typer.Exit(code)
+            log("end", seconds=round(monotonic() - began, 3), exit_code=status, counts=counts(ended))
+        if status:
+            raise typer.Exit(status)
+
+
+def _after(start: float, duration: float) -> float:
+    # As they were written: 0.1 and 0.2 are 0.3, not a little more.
+    return float(Decimal(repr(start)) + Decimal(repr(duration)))
 
 
 def _listed(from_file: str | None, null: bool) -> list[str]:
@@ -258,6 +275,8 @@ def _listed(from_file: str | None, null: bool) -> list[str]:
         return []
     try:
         if from_file == PIPE:
+            if sys.stdin is None:
+                raise InputError("--from-file -: stdin is closed; pipe a list into it, or name a file")
             return read_names(sys.stdin.buffer, null)
         with Path(from_file).open("rb") as file:
             return read_names(file, null)

@@ -36,7 +36,7 @@ def progress_on_stderr(title: str, style: Style = "auto") -> "Iterator[Callable[
         style: `rich` is a bar, `plain` a line now and then, `json` an object a second, one a line; `auto` is a bar where
             stderr is a terminal, else plain lines.
     """
-    if style == "none":
+    if style == "none" or sys.stderr is None:
         yield lambda now: None
         return
     if style == "json":

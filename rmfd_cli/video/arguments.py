@@ -61,6 +61,10 @@ def encoding_options(
     return options | {"filter:v:0": ",".join(filters)} if filters else options
 
 
+PROGRAM_OPTIONS = ("muxdelay", "muxpreload")
+"""Of `muxer_options` those that are the ffmpeg program's own."""
+
+
 def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
     """Options of the output that keep times exact.
 

@@ -115,7 +115,7 @@ def choose_pixel_format(
         lost_chroma = 0 if own_grey else 4 * is_grey + max(0, x - shift_x) + max(0, y - shift_y)
         added_chroma = 4 - x - y if own_grey and not is_grey else max(0, shift_x - x) + max(0, shift_y - y)
         lost_bits, added_bits = max(0, source.bits - bits), max(0, bits - source.bits)
-        return not fits, lost_chroma, lost_bits, added_chroma, added_bits, name in _SEMI_PLANAR
+        return not fits, lost_chroma, lost_bits, name in _RGB, added_chroma, added_bits, name in _SEMI_PLANAR
 
     candidates = [name for name in offered if _layout(name) is not None]
     if not candidates:
@@ -131,14 +131,18 @@ _SEMI_PLANAR = {"nv12": ((1, 1), 8, False), "p010le": ((1, 1), 10, False), "nv16
 """Both planes of chroma in one: the same samples in the order that hardware likes."""
 
 
+_RGB = {"gbrp": ((0, 0), 8, False), "rgb24": ((0, 0), 8, False), "rgb48be": ((0, 0), 16, False), "rgb48le": ((0, 0), 16, False)}
+"""For encoders that take nothing else in colour."""
+
+
 def _layout(name: str) -> tuple[tuple[int, int], int, bool] | None:
-    """Chroma shift, bits and greyness of a YUV format that swscale fills; None for packed, RGB and alpha formats."""
+    """Chroma shift, bits and greyness of a format that swscale fills; None for those with alpha, and other packed ones."""
     shifts = {"410": (2, 2), "411": (2, 0), "420": (1, 1), "422": (1, 0), "440": (0, 1), "444": (0, 0)}
     if match := re.fullmatch(r"yuv(\d{3})p(?:(\d+)le)?", name):
         return (shifts[match[1]], int(match[2] or 8), False) if match[1] in shifts else None
     if match := re.fullmatch(r"gray(?:(\d+)le)?", name):
         return (0, 0), int(match[1] or 8), True
-    return _SEMI_PLANAR.get(name)
+    return _SEMI_PLANAR.get(name) or _RGB.get(name)
 
 
 def _as_raw(name: str) -> str:

@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -48,8 +49,8 @@ class Encoder:
 def find_ffmpeg(explicit: str | None = None) -> str:
     """Return the path of an ffmpeg that runs and is new enough (6.0).
 
-    Asked in this order: `explicit`, the environment variable `RMFD_FFMPEG`, `PATH` unless what is there is too old, the
-    binary of imageio-ffmpeg.
+    Asked in this order: `explicit`, the environment variable `RMFD_FFMPEG`, `PATH` unless what is there is too old or
+    broken, the binary of imageio-ffmpeg.
 
     Args:
         explicit: A path, or a name to look up on `PATH`; None or empty to search.
@@ -66,8 +67,9 @@ def find_ffmpeg(explicit: str | None = None) -> str:
             raise MachineError(f"{path} is older than ffmpeg 6.0; {_HINT}")
         return path
     for path in (shutil.which("ffmpeg"), _bundled()):
-        if path and _libavutil_major(path) >= _OLDEST_LIBAVUTIL:
-            return path
+        with suppress(MachineError):
+            if path and _libavutil_major(path) >= _OLDEST_LIBAVUTIL:
+                return path
     raise MachineError(f"there is no ffmpeg from 6.0 up on this machine; {_HINT}")
 
 
@@ -166,17 +168,19 @@ def command(
         first_options: Options that come before all inputs.
         joined: A file that the video comes from instead of stdin.
     """
-    video = ffmpeg.input(location(joined) if joined else "pipe:0", **({} if joined else {"format": "nut"}), **pipe_options)
+    # ffmpeg-python takes no names but of UTF-8: what it is given stands for them.
+    named = {"/source": source and location(source), "/target": location(target), "/joined": joined and location(joined)}
+    video = ffmpeg.input("/joined" if joined else "pipe:0", **({} if joined else {"format": "nut"}), **pipe_options)
     streams = [video["v:0"]]
     if source is not None:
-        other = ffmpeg.input(location(source), **source_options)
+        other = ffmpeg.input("/source", **source_options)
         # An input that no stream comes from would be left out, and its metadata with it: hence at least "audio, if any".
         streams += [other[str(index)] for index in source_streams or ("a?",)]
     single = {name: value for name, value in target_options.items() if not isinstance(value, list)}
-    output = ffmpeg.output(*streams, location(target), **single)
+    output = ffmpeg.output(*streams, "/target", **single)
     front = [binary, "-hide_banner", "-nostdin", "-loglevel", "error", "-copyts", "-y"]
     front += [word for name, value in first_options.items() for word in (f"-{name}", value)]
-    arguments: list[str] = ffmpeg.compile(output, cmd=front)
+    arguments: list[str] = [named.get(word) or word for word in ffmpeg.compile(output, cmd=front)]
     # ffmpeg-python cannot say one option twice.
     repeated = [(name, value) for name, values in target_options.items() if isinstance(values, list) for value in values]
     for name, value in repeated:

@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import OutputError
+from rmfd_cli.options import LOSSLESS_CODEC
 from rmfd_cli.video.streams import CONTAINERS
 
 
@@ -50,9 +51,10 @@ def piece_suffix(suffix: str) -> str:
 
 
 def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:
-    """The suffix of a file that keeps the order in which the packets of all pieces are decoded.
+    """The suffix of a file that holds the packets of all pieces and keeps the order in which they are decoded.
 
-    Matroska holds no decoding times, and what FFmpeg guesses in their place moves frames of variable frame rate.
+    Matroska holds no decoding times, and what FFmpeg guesses in their place moves frames of variable frame rate. FFV1 goes into
+    QuickTime by the ffmpeg program only; NUT knows it, and keeps times as they are.
 
     Args:
         pieces: As of `join`.
@@ -63,9 +65,13 @@ def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:
     """
     try:
         reordered = any(np.any(np.diff(_times(piece)) < 0) for piece in pieces)
+        with av.open(str(pieces[0])) as container:
+            codec = container.streams.video[0].codec.name
     except (FFmpegError, OSError) as error:
         raise OutputError(f"a segment cannot be read: {error}") from error
-    return ".mov" if reordered and suffix.lower() in (".mkv", ".webm") else suffix
+    if reordered:
+        return ".mov" if suffix.lower() in (".mkv", ".webm") else suffix
+    return ".nut" if codec == LOSSLESS_CODEC and suffix.lower() != ".mkv" else suffix
 
 
 def decoding_times(shown: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from rmfd_cli.errors import InputError, OutputError, OutputExistsError
 from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
 from rmfd_cli.video.colour import choose_colour
 from rmfd_cli.video.images import read_rgb, write_png
-from rmfd_cli.video.names import frame_name
+from rmfd_cli.video.names import frame_matcher, frame_name
 
 FRAME_RATE: Final = Fraction(25)
 """Of pictures that nobody gave one, as ffmpeg has it."""
@@ -156,9 +156,12 @@ class PictureWriter:
             raise OutputError(f"{folder}: is in the way of a folder of that name; name another")
         if self._names is not None and len(set(self._names)) < len(self._names):
             raise OutputError(f"{folder}: two pictures would get one name; number them, -o '{folder.name}/%05d.png'")
-        if folder.is_dir() and not self._overwrite and any(path.suffix.lower() == ".png" for path in folder.iterdir()):
+        if folder.is_dir() and not self._overwrite and any(map(self._is_output, os.listdir(folder))):
             raise OutputExistsError(f"{folder}: holds pictures already; remove them or pass --overwrite")
-        self._temporary = folder.with_name(f".{folder.name[:80]}.rmfd-{secrets.token_hex(4)}")
+        token = f"rmfd-{secrets.token_hex(4)}"
+        # A folder that another file system is mounted at takes nothing from beside it.
+        within = folder.is_dir() and (os.path.ismount(folder) or not os.access(folder.parent, os.W_OK))
+        self._temporary = folder / f".{token}" if within else folder.with_name(f".{folder.name[:80]}.{token}")
         try:
             self._temporary.mkdir()
         except OSError as error:
@@ -191,6 +194,12 @@ class PictureWriter:
                 self._publish()
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _is_output(self, name: str) -> bool:
+        if self._names is not None:
+            return name.lower().endswith(".png")
+        matcher = frame_matcher(self._pattern)
+        return matcher is not None and matcher(name) is not None
 
     def _publish(self) -> None:
         try:

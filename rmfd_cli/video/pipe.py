@@ -80,6 +80,8 @@ class PipeWriter:
             UsageError: Stdout is a terminal, or y4m has no such pixel format.
             OutputError: Nobody reads it.
         """
+        if sys.stdout is None:
+            raise UsageError("stdout is closed; pipe it into a program, or name a file with -o")
         if os.isatty(1):
             raise UsageError("stdout is a terminal; pipe it into a program, or name a file with -o")
         header = self._y4m_header() if self._form == "y4m" else b""

@@ -141,6 +141,8 @@ class VideoReader:
 
     def _restart_counts(self) -> None:
         self._packets = 0
+        self._reached = 0
+        """The last time of decoding, in ticks."""
         self._failures = 0
         self._corrupt = 0
         self._ended = False
@@ -176,6 +178,7 @@ class VideoReader:
         for packet in self._demux():
             if packet.size:
                 self._packets += 1
+                self._reached = max(self._reached, packet.dts or 0)
                 self._corrupt += packet.is_corrupt
             try:
                 frames = packet.decode()
@@ -193,6 +196,9 @@ class VideoReader:
                         delay = frame.dts - expected
                     guess = expected if frame.dts is None or delay is None else frame.dts - delay
                     frame.pts = max(guess, expected - step + 1)
+                elif delay and frame.pts == frame.dts:
+                    # Where the others have no time, that of a B-frame is on the clock of decoding, too.
+                    frame.pts = max(frame.pts - delay, expected - step + 1)
                 expected, first = frame.pts + (frame.duration or step), False
                 yield frame
         self._ended = True
@@ -271,7 +277,9 @@ class VideoReader:
             # Not `stream.frames`: it counts what an edit list has cut away, too.
             return len(self._stream.index_entries)
         if name == "avi":
-            return self._stream.frames - max(2, self._stream.frames // 100)
+            # What has nothing in it is counted, too, and takes a tick: an encoder with B-frames begins with it.
+            empty = max(0, self._reached + 1 - self._packets)
+            return self._stream.frames - empty - max(2, self._stream.frames // 100)
         return 0
 
 

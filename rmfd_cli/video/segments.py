@@ -9,6 +9,7 @@ from types import TracebackType
 
 from rmfd_cli.errors import OutputError
 from rmfd_cli.types import Planes
+from rmfd_cli.video.arguments import PROGRAM_OPTIONS
 from rmfd_cli.video.checking import Span
 from rmfd_cli.video.encoding import Run
 from rmfd_cli.video.joining import extradata, join, joined_suffix, piece_suffix
@@ -81,7 +82,8 @@ class SegmentWriter:
             suffix = joined_suffix(pieces, pieces[0].suffix)
             if len(pieces) > 1 or pieces[0].suffix != suffix:
                 path = self._new_path(suffix)
-                join(pieces, path, self._writer.muxer_options(path))
+                options = self._writer.muxer_options(path)
+                join(pieces, path, {name: value for name, value in options.items() if name not in PROGRAM_OPTIONS})
                 self._writer.secure(path, self._all)
                 pieces = [self._work.replace_all(path, self._all)]
             self._writer.use(pieces[0], self._all)

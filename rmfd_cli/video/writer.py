@@ -200,10 +200,10 @@ class VideoWriter:
             target["copypriorss"] = "0"
         if probe:
             source["t"] = "1"
-        elif self._end_seconds is not None:
+        elif self._end_seconds is not None and info.path is not None:
             # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
-            length = Fraction(self._end_seconds) - Fraction(self._start_seconds or 0)
-            target["t"] = _seconds(length + max(tick, Fraction(1, 1000)))
+            end = along.video_start_seconds + Fraction(self._end_seconds) - self.shift_ticks * tick
+            target["t"] = _seconds(end + max(tick, Fraction(1, 1000)))
         pictures = picture_options(self._binary, info, self._traits)
         first = {} if joined else self._settings.first_options
         path = str(self._temporary)

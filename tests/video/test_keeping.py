@@ -98,7 +98,7 @@ def test_deinterlacing_leaves_progressive_pictures_alone(clip):
     with VideoReader(clip(media.cfr)) as plain, VideoReader(clip(media.cfr), deinterlace=True) as filtered:
         for before, after in zip(plain, filtered, strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(before.planes, after.planes, strict=True))
-            assert (before.pts, before.duration) == (after.pts, after.duration)
+            assert before.pts == after.pts
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
