@@ -146,6 +146,14 @@ def late_audio(path: Path, offset_seconds: float = 0.7) -> Path:
     return encode(path, inputs=("-itsoffset", str(offset_seconds), *TONE), extra=("-c:a", "aac", "-t", str(FRAMES / RATE)))
 
 
+def late_video(path: Path, offset_seconds: float = 0.6) -> Path:
+    """The picture begins after the sound."""
+    plain = cfr(path.with_name(f"{path.stem}-plain.mkv"))
+    late = ("-itsoffset", str(offset_seconds), "-i", url(plain), "-i", url(plain))
+    ffmpeg(*late, "-map", "0:v", "-map", "1:a", "-c", "copy", url(path))
+    return path
+
+
 def rich(path: Path) -> Path:
     """Matroska with two audio languages, subtitles, two chapters, a title, a location and an attachment."""
     notes = path.with_suffix(".notes")

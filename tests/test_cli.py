@@ -1,4 +1,5 @@
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -276,6 +277,21 @@ def test_what_is_said_and_done_last_is_not_lost(thread, said):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     assert (done.returncode, done.stdout) == (3, said), done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes a stream")
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status"),
+    [("-o out.mp4", "2>&-", 0), ("-o out.mp4", ">&-", 0), ("-o -", ">&-", 2), ("-o out/ --from-file -", "<&-", 1)],
+)
+def test_closed_streams(clip, tmp_path, arguments, closed, status):
+    (tmp_path / "in.mp4").symlink_to(clip(media.no_audio, frames=3))
+    line = shlex.join([*command(), "derain", "in.mp4", *arguments.split()]) + f" {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert "Error" not in done.stderr
+    assert (tmp_path / "out.mp4").exists() == (status == 0)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell that closes a stream")

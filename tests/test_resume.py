@@ -122,6 +122,14 @@ def test_a_lossless_result_of_variable_rate_is_that_of_an_ordinary_run(clip, tmp
     assert_ordinary(clip(media.vfr), tmp_path, ".mkv", {})
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".nut"])
+def test_what_cannot_be_joined_is_told_with_the_first_segment(clip, tmp_path, suffix):
+    seen = []
+    with pytest.raises(UsageError, match=r"cannot be joined .*leave --resume out"):
+        go(clip(media.cfr), tmp_path / f"out{suffix}", DerainOptions(encoding=FFV1), on_progress=seen.append)
+    assert seen[-1].frames < media.FRAMES
+
+
 @pytest.mark.parametrize("suffix", [".avi", ".mpg", ".wmv", ".mxf", ".ogv"])
 def test_containers_of_one_rate_or_one_order_go_on_too(clip, tmp_path, suffix):
     source, target = clip(media.b_frames), tmp_path / f"out{suffix}"

@@ -1,5 +1,6 @@
 """Pieces of one video, one after the other, into one file without encoding anything again."""
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -9,8 +10,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from rmfd_cli.errors import OutputError
-from rmfd_cli.options import LOSSLESS_CODEC
+from rmfd_cli.errors import OutputError, UsageError
 from rmfd_cli.video.streams import CONTAINERS
 
 
@@ -44,6 +44,21 @@ def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> No
         raise OutputError(f"the segments cannot be joined: {error}") from error
 
 
+def check_joinable(piece: Path) -> None:
+    """Sees whether `join` can write what a piece holds: the ffmpeg that made it knows more names for codecs.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="rmfd-") as folder:
+            target = str(Path(folder) / f"joined{piece.suffix}")
+            with av.open(str(piece)) as container, av.open(target, "w") as out:
+                out.add_stream_from_template(container.streams.video[0], opaque=True)
+    except ValueError as error:
+        raise UsageError(f"segments of this kind cannot be joined ({error}); leave --resume out, or name a .mkv") from error
+
+
 def piece_suffix(suffix: str) -> str:
     """The suffix of the pieces of a file: its own, or that of a container which keeps times as they are."""
     container = CONTAINERS.get(suffix.lower())
@@ -51,10 +66,9 @@ def piece_suffix(suffix: str) -> str:
 
 
 def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:
-    """The suffix of a file that holds the packets of all pieces and keeps the order in which they are decoded.
+    """The suffix of a file that keeps the order in which the packets of all pieces are decoded.
 
-    Matroska holds no decoding times, and what FFmpeg guesses in their place moves frames of variable frame rate. FFV1 goes into
-    QuickTime by the ffmpeg program only; NUT knows it, and keeps times as they are.
+    Matroska holds no decoding times, and what FFmpeg guesses in their place moves frames of variable frame rate.
 
     Args:
         pieces: As of `join`.
@@ -65,13 +79,9 @@ def joined_suffix(pieces: Sequence[Path], suffix: str) -> str:
     """
     try:
         reordered = any(np.any(np.diff(_times(piece)) < 0) for piece in pieces)
-        with av.open(str(pieces[0])) as container:
-            codec = container.streams.video[0].codec.name
     except (FFmpegError, OSError) as error:
         raise OutputError(f"a segment cannot be read: {error}") from error
-    if reordered:
-        return ".mov" if suffix.lower() in (".mkv", ".webm") else suffix
-    return ".nut" if codec == LOSSLESS_CODEC and suffix.lower() != ".mkv" else suffix
+    return ".mov" if reordered and suffix.lower() in (".mkv", ".webm") else suffix
 
 
 def decoding_times(shown: NDArray[np.int64]) -> NDArray[np.int64]:

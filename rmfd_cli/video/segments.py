@@ -12,7 +12,7 @@ from rmfd_cli.types import Planes
 from rmfd_cli.video.arguments import PROGRAM_OPTIONS
 from rmfd_cli.video.checking import Span
 from rmfd_cli.video.encoding import Run
-from rmfd_cli.video.joining import extradata, join, joined_suffix, piece_suffix
+from rmfd_cli.video.joining import check_joinable, extradata, join, joined_suffix, piece_suffix
 from rmfd_cli.video.work import Work
 from rmfd_cli.video.writer import VideoWriter
 
@@ -49,9 +49,12 @@ class SegmentWriter:
 
         Raises:
             OutputError: ffmpeg has failed, or the disk is full.
+            UsageError: What is written cannot be joined.
         """
         with self._telling_how_to_go_on():
             if self._run is None:
+                if len(done := self._work.segments) == 1:
+                    check_joinable(self._work.path / done[0].name)
                 self._path = self._new_path(piece_suffix(self._writer.target.suffix))
                 self._run, self._span = self._writer.encode_segment(self._path), Span()
             every = self._all.then(pts - self._writer.shift_ticks)

@@ -221,3 +221,46 @@ def test_progress_as_json(clip, monkeypatch):
     assert shown[-1]["frames"] == 30
     result = derain("a.mp4", "-o", "c.mp4", "--progress", "none")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--report", "--log-file"])
+@pytest.mark.parametrize("place_of_it", ["in/a.mp4", "out/a.mp4", "./in/../in/a.mp4"])
+def test_a_report_takes_the_place_of_no_video(clip, option, place_of_it):
+    place(clip, "in/a.mp4")
+    Path("out").mkdir()
+    before = Path("in/a.mp4").read_bytes()
+    result = derain("in/a.mp4", "-o", "out/a.mp4", option, place_of_it)
+    assert result.exit_code == 2, result.stderr
+    assert "name another file" in result.stderr
+    assert Path("in/a.mp4").read_bytes() == before
+    assert os.listdir("out") == []
+
+
+def test_a_report_that_has_no_place_is_told_before_any_work(clip):
+    place(clip, "a.mp4")
+    result = derain("a.mp4", "-o", "b.mp4", "--report", "nowhere/report.json")
+    assert result.exit_code == 1
+    assert "nowhere: no such directory" in result.stderr
+    assert not Path("b.mp4").exists()
+
+
+def test_report_and_log_are_two_files(clip):
+    place(clip, "a.mp4")
+    assert derain("a.mp4", "-o", "b.mp4", "--report", "c", "--log-file", "c").exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file system that takes any bytes")
+@pytest.mark.parametrize("names", [("a\udcff.mp4", "b.mp4"), ("a.mp4", "b\udcff.mp4")])
+def test_names_of_any_bytes(clip, names):
+    place(clip, names[0])
+    result = derain(names[0], "-o", names[1])
+    assert result.exit_code == 0, result.stderr
+    assert sorted(os.listdir(".")) == sorted(names)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [(media.cfr, ".ts"), (media.late_video, ".mp4"), (media.late_video, ".mkv")])
+def test_an_end_counts_from_where_the_picture_begins(clip, kind, suffix):
+    shutil.copy(clip(kind, suffix), f"a{suffix}")
+    result = derain(f"a{suffix}", "-o", "out.mp4", "--end", "0.4")
+    assert result.exit_code == 0, result.stderr
+    assert count("out.mp4") == 10

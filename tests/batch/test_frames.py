@@ -1,6 +1,7 @@
 """Frames as picture files, in and out, with models that change nothing or something known."""
 
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -149,6 +150,39 @@ def test_frames_are_not_written_over_unasked_nor_among_their_source(clip):
     assert Path("out/7.png").read_bytes() == kept
     for target in ("in", "in/dry_%d.png", "./in/../in"):
         assert derain("in", "-o", target).exit_code == 6, target
+
+
+def test_a_folder_that_holds_no_frames_of_it_is_not_done(clip):
+    frames("in", ["1.png", "2.png"])
+    frames("in/deep", ["1.png", "2.png"])
+    Path("out/deep").mkdir(parents=True)
+    Path("out/deep/notes.txt").touch()
+    assert derain("in", "-o", "out").exit_code == 0
+    assert sorted(os.listdir("out")) == ["1.png", "2.png", "deep"]
+    assert sorted(os.listdir("out/deep")) == ["1.png", "2.png", "notes.txt"]
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clip(media.no_audio, frames=3), name)
+    assert derain("a.mp4", "b.mp4", "-o", "out/{stem}_%02d.png").exit_code == 0
+    assert len(os.listdir("out")) == 9
+    assert derain("a.mp4", "-o", "out/a_%02d.png").exit_code == 6
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no file system is mounted here")
+def test_frames_fit_into_the_root_of_another_file_system(clip):
+    name = f"rmfd-test-{os.getpid()}"
+    try:
+        done = derain(str(clip(media.no_audio, frames=3)), "-o", f"/dev/shm/{name}-%d.png")
+        assert done.exit_code == 0, done.stderr
+        assert sorted(path.name for path in Path("/dev/shm").glob(f"{name}*")) == [f"{name}-{k}.png" for k in (1, 2, 3)]
+    finally:
+        for path in Path("/dev/shm").glob(f"{name}*"):
+            path.unlink()
+
+
+def test_a_duration_from_a_start_is_exact():
+    frames("in", [f"{k}.png" for k in range(6)])
+    assert derain("in", "-o", "out", "--fps", "10", "--start", "0.1", "--duration", "0.2").exit_code == 0
+    assert sorted(os.listdir("out")) == ["1.png", "2.png"]
 
 
 def test_two_pictures_of_one_name_are_refused():

@@ -114,7 +114,7 @@ def test_ctrl_c_gives_up_all_and_leaves_nothing(clip, tmp_path, kind):
     place(clip, "in/a.mp4", "in/b.mp4", "in/c.mp4")
     mark = tmp_path / "begun"
     process = subprocess.Popen(
-        [*stand_in(0.1), "derain", "in", "-o", "out", "--jobs", "2"],
+        [*stand_in(0.1), "derain", "in", "-o", "out", "--jobs", "2", "--report", "report.json"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "MARK": str(mark)},
         stderr=subprocess.PIPE,
         text=True,
@@ -126,6 +126,7 @@ def test_ctrl_c_gives_up_all_and_leaves_nothing(clip, tmp_path, kind):
     _, said = process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + kind, said
     assert "Traceback" not in said
+    assert json.loads(Path("report.json").read_text())["exit_code"] == 128 + kind
     assert not [name for _, _, names in os.walk("out") for name in names]
 
 

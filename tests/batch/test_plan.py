@@ -43,6 +43,20 @@ def test_results_of_an_earlier_run_are_no_sources(tmp_path, monkeypatch):
     assert planned(["."], "dry") == [("./a.mp4", "dry/a.mp4")]
 
 
+def test_results_beside_their_sources_are_no_sources(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch(*(tmp_path / "in" / name for name in ("a.mp4", "a_dry.mp4", "b.avi")))
+    dry = [("in/a.mp4", "in/a_dry.mp4"), ("in/b.avi", "in/b_dry.mkv")]
+    assert planned(["in"], "in/{stem}_dry{suffix}") == dry
+    touch(tmp_path / "two/a.mp4", tmp_path / "two/dry/a.mp4")
+    assert planned(["two"], "two/{folder}/dry/{stem}{suffix}") == [("two/a.mp4", "two/dry/a.mp4")]
+    touch(tmp_path / "one/b.avi", tmp_path / "one/b.mkv")
+    assert planned(["one"], "one") == [("one/b.avi", "one/b.mkv")]
+    # Named itself, it is meant.
+    with pytest.raises(UsageError, match="both"):
+        planned(["in/a.mp4", "in/a_dry.mp4"], "out/a.mp4", several=False)
+
+
 def test_several_folders_keep_their_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     touch(tmp_path / "one/a.mp4", tmp_path / "two/x/a.mp4", tmp_path / "b.mp4")

@@ -52,6 +52,13 @@ def test_an_old_ffmpeg_on_path_is_passed_over_but_refused_when_named(tmp_path, m
         ffmpeg.find_ffmpeg(old)
 
 
+def test_a_broken_ffmpeg_on_path_is_passed_over(tmp_path, monkeypatch):
+    script(tmp_path / "ffmpeg", "exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(ffmpeg.ENVIRONMENT_VARIABLE, raising=False)
+    assert ffmpeg.find_ffmpeg() == media.FFMPEG
+
+
 @pytest.mark.parametrize("body", ["exit 3", "echo hello", "while :; do echo noise >&2; done", "sleep 60"])
 def test_what_is_no_ffmpeg_is_told_within_ten_seconds(tmp_path, monkeypatch, body):
     monkeypatch.setattr(ffmpeg, "ANSWER_SECONDS", 1.0)

@@ -219,6 +219,17 @@ def test_avi_with_b_frames_gets_times_that_rise(clip: Clip) -> None:
     assert numbers(read(clip(media.b_frames, ".avi"), start_seconds=1.0)[1]) == list(range(25, 48))
 
 
+@pytest.mark.parametrize("b_frames", [1, 2])
+def test_avi_that_times_its_b_frames_alone(tmp_path: Path, b_frames: int) -> None:
+    codec = ("-c:v", "mpeg4", "-q:v", "2", "-bf", str(b_frames))
+    path = media.encode(tmp_path / "old.avi", codec=codec)
+    info, frames, damage = read(path)
+    assert numbers(frames) == list(range(media.FRAMES))
+    assert [frame.pts * info.time_base * 25 for frame in frames] == numbers(frames)
+    assert numbers(read(path, start_seconds=0.4, end_seconds=0.8)[1]) == list(range(10, 20))
+    assert damage is None
+
+
 def test_avi_with_dropped_frames_keeps_the_gap(tmp_path: Path) -> None:
     path = media.encode(
         tmp_path / "gap.avi",
