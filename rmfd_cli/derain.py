@@ -113,7 +113,7 @@ def derain(
                     if on_progress:
                         on_progress(Progress(frames, expected, monotonic() - began))
             _check_end(video, frames, options)
-    return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *_damage(video)))
+    return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *_remarks(video)))
 
 
 def derain_in_segments(
@@ -178,7 +178,7 @@ def derain_in_segments(
                         on_progress(Progress(frames, expected, monotonic() - began, before))
             _check_end(video, frames, options)
             segments.finish()
-    return DerainReport(Path(target), frames, monotonic() - began, (*writer.warnings, *_damage(video)), before)
+    return DerainReport(Path(target), frames, monotonic() - began, (*writer.warnings, *_remarks(video)), before)
 
 
 def _identity(
@@ -207,8 +207,8 @@ def _check_end(video: Reader, frames: int, options: DerainOptions) -> None:
         raise InputError(f"{video.info.name}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
 
 
-def _damage(video: Reader) -> tuple[str, ...]:
-    return (f"{video.info.name}: {video.damage}",) if video.damage else ()
+def _remarks(video: Reader) -> tuple[str, ...]:
+    return tuple(f"{video.info.name}: {text}" for text in (video.damage, video.jump) if text)
 
 
 def _path_of(target: Target) -> Path:

@@ -76,6 +76,8 @@ class PictureReader:
     """Of a channel of the pictures: 8 or 16."""
     damage: str | None = None
     """As of `VideoReader`: a picture that is broken is an error instead."""
+    jump: str | None = None
+    """Likewise: pictures are numbered."""
 
     def __init__(
         self, row: PictureRow, start_seconds: float | None = None, end_seconds: float | None = None, lossless: bool = False

@@ -21,6 +21,7 @@ from rmfd_cli.errors import InputError
 from rmfd_cli.types import Frame, PlaneFormat, VideoInfo
 from rmfd_cli.video.colour import (
     choose_colour,
+    is_rgb,
     is_transparent,
     native_format,
     nearest_planar,
@@ -72,9 +73,11 @@ class VideoReader:
     traits: Traits | None
     """What the first picture carries of a source that is read once only; None of one that can be looked into again."""
     left_behind: tuple[str, ...]
-    """A line for each stream of such a source that is lost."""
+    """A line for each stream of such a source that is lost, and for what is lost of the pictures."""
     damage: str | None = None
     """After the last frame: None if all is well, else what is missing or broken, in a few words."""
+    jump: str | None = None
+    """Likewise, of times that do not rise."""
 
     def __init__(
         self,
@@ -109,6 +112,9 @@ class VideoReader:
             once = self.info.path is None
             self.traits = traits_of([first], self._stream) if once else None
             self.left_behind = left_behind(self._container, self._stream.index) if once else ()
+            if is_rgb(first.format):
+                stored = self.info.format.name
+                self.left_behind += (f"its pictures are RGB: they are worked on and stored as {stored}, which rounds them",)
             self._origin = int(first.pts or 0) if self._stream.start_time is None else int(self._stream.start_time)
             self._first_tick = None if start_seconds is None else self._tick(start_seconds)
             self._end_tick = None if end_seconds is None else self._tick(end_seconds)
@@ -226,8 +232,13 @@ class VideoReader:
     def _select(self, frames: Iterator[av.VideoFrame]) -> Generator[Frame, None, None]:
         """The frames from the first tick until the end tick, then the verdict on damage."""
         corrupt_frames = 0
+        last: int | None = None
         for count, frame in enumerate(frames):
             pts = int(frame.pts or 0)
+            if last is not None and pts < last and self.jump is None:
+                back = float((last - pts) * self.info.time_base)
+                self.jump = f"the clock jumps back by {back:.3f} s at frame {count}, and what follows is squeezed; cut it there"
+            last = pts
             if self._end_tick is not None and pts >= self._end_tick:
                 break
             if (frame.width, frame.height) != (self.info.width_px, self.info.height_px):

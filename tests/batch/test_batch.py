@@ -264,3 +264,19 @@ def test_an_end_counts_from_where_the_picture_begins(clip, kind, suffix):
     result = derain(f"a{suffix}", "-o", "out.mp4", "--end", "0.4")
     assert result.exit_code == 0, result.stderr
     assert count("out.mp4") == 10
+
+
+def test_a_clock_that_jumps_back_is_named(clip):
+    part = clip(media.cfr, ".ts", frames=12).read_bytes()
+    Path("a.ts").write_bytes(part + part)
+    result = derain("a.ts", "-o", "out.mkv", "--salvage")
+    assert result.exit_code == 0, result.stderr
+    assert count("out.mkv") == 24
+    assert "the clock jumps back by 0.440 s at frame 12" in result.stderr
+
+
+def test_what_is_lost_of_rgb_is_named():
+    rgb = media.encode(Path("rgb.mkv"), frames=3, pix_fmt="gbrp", codec=("-c:v", "ffv1"))
+    result = derain(str(rgb), "-o", "out.mkv", "--lossless", "--strength", "0")
+    assert result.exit_code == 0, result.stderr
+    assert "pictures are RGB: they are worked on and stored as yuv444p" in result.stderr
