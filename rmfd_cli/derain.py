@@ -235,8 +235,7 @@ def open_source(source: Source, options: DerainOptions) -> Reader:
 @contextmanager
 def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[Writer]:
     if isinstance(target, PictureFolder):
-        names = video.names if isinstance(video, PictureReader) else None
-        with PictureWriter(target, names, options.overwrite) as pictures:
+        with PictureWriter(target, names_of(video), options.overwrite) as pictures:
             yield pictures
         return
     if isinstance(target, Pipe):
@@ -265,6 +264,11 @@ def _video_writer(video: Reader, target: Path, options: DerainOptions, work: Pat
     ) as writer:
         writer.warnings += film.left_behind if film else ()
         yield writer
+
+
+def names_of(video: Reader) -> list[str] | None:
+    """What the frames are called as PNG files; None for numbers."""
+    return video.names if isinstance(video, PictureReader) else None
 
 
 def picture_bits(video: Reader) -> int:

@@ -7,14 +7,14 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from rmfd_cli.derain import Reader, Source, Target, frames_in_range, open_source, picture_bits
-from rmfd_cli.errors import OutputError, OutputExistsError
+from rmfd_cli.derain import Reader, Source, Target, frames_in_range, names_of, open_source, picture_bits
 from rmfd_cli.options import DerainOptions
 from rmfd_cli.types import Frame, Restore, VideoInfo
 from rmfd_cli.video.compose import composed_size
 from rmfd_cli.video.ffmpeg import find_ffmpeg
-from rmfd_cli.video.pictures import PictureFolder, PictureReader
+from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureWriter
 from rmfd_cli.video.pipe import Pipe
+from rmfd_cli.video.place import check_target
 from rmfd_cli.video.steady import moved_sound, steady_for
 from rmfd_cli.video.streams import coded_for, companions, container_of
 from rmfd_cli.video.trial import choose_encoder
@@ -48,7 +48,7 @@ class Outline:
         return {**{name: text for name, text in told.items() if text}, "takes": f"{time}, {self.frames_per_second:.1f} fps"}
 
 
-def outline(source: Source, target: Target, restore: Restore, options: DerainOptions) -> Outline:
+def outline(source: Source, target: Target, restore: Restore, options: DerainOptions, makes_folders: bool = False) -> Outline:
     """Look at a video as far as its first frames, and at what would be written.
 
     Args:
@@ -56,13 +56,14 @@ def outline(source: Source, target: Target, restore: Restore, options: DerainOpt
         target: Likewise.
         restore: The model; it gets the first frames.
         options: Those of the job.
+        makes_folders: Whether missing folders above the target would be made.
 
     Raises:
         RmfdError: What would stop the job before its first frame.
     """
     with open_source(source, options) as video:
         info = video.info
-        encoded, kept, lost = _written(video, target, options)
+        encoded, kept, lost = _written(video, target, options, makes_folders)
         speed = _frames_per_second(restore, info, video)
     frames = frames_in_range(info, options)
     return Outline(
@@ -75,19 +76,20 @@ def outline(source: Source, target: Target, restore: Restore, options: DerainOpt
     )
 
 
-def _written(video: Reader, target: Target, options: DerainOptions) -> tuple[str, str, tuple[str, ...]]:
+def _written(video: Reader, target: Target, options: DerainOptions, makes_folders: bool) -> tuple[str, str, tuple[str, ...]]:
     """The encoder and its settings, which streams go along, and what cannot be kept."""
     info, pictures = video.info, isinstance(video, PictureReader)
     if isinstance(target, PictureFolder):
+        if not makes_folders or target.folder.parent.is_dir():
+            PictureWriter(target, names_of(video), options.overwrite).check()
         bits = target.bits or picture_bits(video)
         return f"PNG of {bits} bits", "", () if pictures else ("only the pictures are written: no sound, no times",)
     if isinstance(target, Pipe):
         return f"none, {target.form} on stdout", "", () if pictures else ("only the pictures are written: no sound",)
     container = container_of(Path(target))
-    if os.path.isdir(target):
-        raise OutputError(f"{target}: is a directory; name a file")
-    if os.path.exists(target) and not options.overwrite:
-        raise OutputExistsError(f"{target}: exists; remove it or pass --overwrite")
+    place = Path(os.path.realpath(target))
+    if not makes_folders or place.parent.is_dir():
+        check_target(place, info.path, options.overwrite)
     binary = find_ffmpeg(options.ffmpeg)
     size = composed_size(info, options.compare)
     settings = choose_encoder(binary, coded_for(Path(target), options.encoding), info.format, size)

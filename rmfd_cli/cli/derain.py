@@ -337,7 +337,7 @@ def _outline(job: Job, go_on: Callable[[], None], wish: _Wish, device: str) -> "
     from rmfd_cli.model.streaming import choose_device
 
     source, target, options, notes = _ends(job, wish)
-    plan = outline(source, target, wish.restore, options)
+    plan = outline(source, target, wish.restore, options, job.makes_folders)
     typer.echo(f"{shown(job.source.name)} -> {shown(job.target)}")
     for name, text in {**plan.lines(), "device": str(choose_device(device))}.items():
         typer.echo(f"  {name:<9} {text}")

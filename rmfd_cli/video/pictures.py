@@ -144,12 +144,12 @@ class PictureWriter:
         self._overwrite = overwrite
         self._written: list[str] = []
 
-    def __enter__(self) -> "PictureWriter":
-        """Make a folder beside the one that is meant.
+    def check(self) -> None:
+        """See whether there is room for pictures of their names.
 
         Raises:
             OutputExistsError: There are pictures already.
-            OutputError: The folder cannot be made.
+            OutputError: The folder has no place, or two would get one name.
         """
         folder = self._folder
         if not folder.parent.is_dir():
@@ -160,6 +160,16 @@ class PictureWriter:
             raise OutputError(f"{folder}: two pictures would get one name; number them, -o '{folder.name}/%05d.png'")
         if folder.is_dir() and not self._overwrite and any(map(self._is_output, os.listdir(folder))):
             raise OutputExistsError(f"{folder}: holds pictures already; remove them or pass --overwrite")
+
+    def __enter__(self) -> "PictureWriter":
+        """Make a folder beside the one that is meant.
+
+        Raises:
+            OutputExistsError: There are pictures already.
+            OutputError: The folder cannot be made.
+        """
+        self.check()
+        folder = self._folder
         token = f"rmfd-{secrets.token_hex(4)}"
         # A folder that another file system is mounted at takes nothing from beside it.
         within = folder.is_dir() and (os.path.ismount(folder) or not os.access(folder.parent, os.W_OK))

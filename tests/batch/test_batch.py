@@ -244,6 +244,21 @@ def test_a_report_that_has_no_place_is_told_before_any_work(clip):
     assert not Path("b.mp4").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [("nowhere/x.mp4", 1), ("there.mp4", 6), ("frames/%02d.png", 6), ("frames/x/%02d.png", 0), ("folder/{stem}.mp4", 0)],
+)
+def test_a_dry_run_refuses_what_the_run_would(clip, target, status):
+    place(clip, "a.mp4", "there.mp4")
+    Path("frames").mkdir()
+    Path("frames/01.png").touch()
+    before = sorted(Path().rglob("*"))
+    asked = derain("a.mp4", "-o", target, "--dry-run")
+    assert asked.exit_code == status, asked.stderr
+    assert sorted(Path().rglob("*")) == before
+    assert derain("a.mp4", "-o", target).exit_code == status
+
+
 def test_report_and_log_are_two_files(clip):
     place(clip, "a.mp4")
     assert derain("a.mp4", "-o", "b.mp4", "--report", "c", "--log-file", "c").exit_code == 2
