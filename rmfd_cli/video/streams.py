@@ -51,6 +51,8 @@ class Container:
     """The suffix of another container for pieces of its video, which keeps times and packets as they are; empty for its own."""
     in_order: bool = False
     """Whether frames have to be stored in the order in which they are shown, which leaves out B-frames."""
+    most_seconds: float | None = None
+    """After which its clock begins again."""
 
     def takes_tag(self, key: str) -> bool:
         """Whether it has a place for a tag, whose key is in lower case."""
@@ -70,9 +72,22 @@ _MATROSKA = Container(
 _3GP = Container("mov_text", frozenset({"mov_text"}), attachments=False, pictures=False, data=False)
 _NUT = Container(None, frozenset(), attachments=False, pictures=False, data=False, shifts_times=True, pieces=".mov")
 _FLV = replace(_NUT, holds=frozenset({"tags"}))
-_TS = replace(_NUT, copied_subtitles=frozenset({"dvb_subtitle"}), holds=frozenset({"languages of tracks"}))
+# A clock of 33 bits at 90 kHz (ISO/IEC 13818-1).
+_MPEG_SECONDS = 2**33 / 90_000
+_TS = replace(
+    _NUT,
+    copied_subtitles=frozenset({"dvb_subtitle"}),
+    holds=frozenset({"languages of tracks"}),
+    most_seconds=_MPEG_SECONDS,
+)
 _WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False, usual_codec="libvpx-vp9")
-_PROGRAM_STREAM = replace(_NUT, holds=frozenset(), codecs=("mpeg1video", "mpeg2video"), usual_codec="mpeg2video")
+_PROGRAM_STREAM = replace(
+    _NUT,
+    holds=frozenset(),
+    codecs=("mpeg1video", "mpeg2video"),
+    usual_codec="mpeg2video",
+    most_seconds=_MPEG_SECONDS,
+)
 _RIFF_TAGS = frozenset(("title", "artist", "album", "comment", "copyright", "date", "genre", "track"))
 _AVI = replace(
     _NUT,

@@ -295,3 +295,12 @@ def test_what_is_lost_of_rgb_is_named():
     result = derain(str(rgb), "-o", "out.mkv", "--lossless", "--strength", "0")
     assert result.exit_code == 0, result.stderr
     assert "pictures are RGB: they are worked on and stored as yuv444p" in result.stderr
+
+
+@pytest.mark.parametrize(("suffix", "status"), [(".ts", 1), (".mpg", 1), (".mkv", 0)])
+def test_a_day_and_more_is_too_long_for_mpeg(clip, suffix, status):
+    shifts = ("-c", "copy", "-bsf:v", "setts=ts='if(lt(N,3),TS,TS+100000/TB)'")
+    media.ffmpeg("-i", media.url(clip(media.no_audio, frames=6)), *shifts, "long.mkv")
+    result = derain("long.mkv", "-o", f"out{suffix}")
+    assert result.exit_code == status, result.stderr
+    assert "holds 26.5 hours at most, and this is 27.8" in result.stderr or not status
