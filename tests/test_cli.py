@@ -154,7 +154,7 @@ def test_a_bad_input_is_one_line_and_exit_code_one(clip, tmp_path, kind):
         (("-o", "out.xyz"), 2, ".xyz"),
         (("-o", "out.mp4", "--strength", "2"), 2, "--strength"),
         (("-o", "out.mp4", "--start", "3", "--end", "2"), 2, "--end"),
-        (("-o", "out.mp4", "--preset", "warp"), 1, "preset"),
+        (("-o", "out.mp4", "--preset", "warp"), 2, "preset"),
         (("-o", "/proc/out.mp4"), 1, "/proc"),
     ],
 )

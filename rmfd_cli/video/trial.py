@@ -51,9 +51,8 @@ def choose_encoder(binary: str, encoding: Encoding, source: PlaneFormat, size_px
     """
     if encoding.hardware == "none":
         settings = _settings(binary, encoding, source, size_px)
-        if encoding.extra and (problem := _try(binary, settings, source.name, size_px)):
-            given = " ".join(f"{name}={value}" for name, value in encoding.extra)
-            raise UsageError(f"--encoder-opt {given}: {encoding.codec} refuses: {problem}")
+        if (asked := _asked(encoding)) and (problem := _try(binary, settings, source.name, size_px)):
+            raise UsageError(f"{asked}: {encoding.codec} refuses: {problem}")
         return settings
     if encoding.hardware != "auto":
         return _on_hardware(binary, encoding, encoding.hardware, source, size_px)
@@ -68,6 +67,13 @@ def choose_encoder(binary: str, encoding: Encoding, source: PlaneFormat, size_px
     settings = choose_encoder(binary, replace(encoding, hardware="none"), source, size_px)
     missing = f"--hw auto: no hardware encoder takes this here, {encoding.codec} is used instead; rmfd doctor says more"
     return replace(settings, warnings=(missing, *settings.warnings))
+
+
+def _asked(encoding: Encoding) -> str:
+    """The options of the command line that the encoder may refuse."""
+    words = [f"--{name} {value}" for name, value in (("crf", encoding.crf), ("preset", encoding.preset)) if value is not None]
+    extra = " ".join(f"{name}={value}" for name, value in encoding.extra)
+    return ", ".join([*words, f"--encoder-opt {extra}"] if extra else words)
 
 
 def _on_hardware(binary: str, encoding: Encoding, kind: str, source: PlaneFormat, size_px: tuple[int, int]) -> Settings:

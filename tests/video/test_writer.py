@@ -304,7 +304,7 @@ def test_strange_names_are_only_names(clip, tmp_path, monkeypatch):
         ("there.mp4", {}, OutputExistsError, "exists"),
         ("out.mp4", {"encoding": Encoding("nope")}, MachineError, "nope"),
         ("out.mkv", {"encoding": Encoding("ffv1", crf=3)}, UsageError, "no --crf"),
-        ("out.mp4", {"encoding": Encoding(preset="warp")}, OutputError, "preset"),
+        ("out.mp4", {"encoding": Encoding(preset="warp")}, UsageError, "preset"),
         ("out.webm", {}, OutputError, r"WebM.*\.mkv takes"),
         ("out.ts", {"encoding": FFV1}, OutputError, r"codec of its video.*\.mkv takes"),
         ("out.mpg", {"encoding": Encoding("libx264")}, UsageError, "loses frames of libx264.*mpeg2video"),
