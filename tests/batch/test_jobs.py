@@ -119,7 +119,7 @@ def test_ctrl_c_gives_up_all_and_leaves_nothing(clip, tmp_path, kind):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not mark.exists():
+    while not mark.exists() and process.poll() is None:
         time.sleep(0.02)
     time.sleep(0.5)
     process.send_signal(kind)
