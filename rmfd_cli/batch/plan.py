@@ -9,7 +9,7 @@ from rmfd_cli.batch.naming import is_folder, is_template, target_of
 from rmfd_cli.batch.sources import PIPE, Source
 from rmfd_cli.errors import OutputError, OutputExistsError, UsageError
 from rmfd_cli.video.location import is_url
-from rmfd_cli.video.names import frame_matcher
+from rmfd_cli.video.names import frame_matcher, holds_pictures
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def check_beside(jobs: Sequence[Job], files: Mapping[str, Path]) -> None:
         UsageError: One of them is a source, a target, or another of them.
         OutputError: Its folder is not there.
     """
-    taken = {_place(job.source.place): "a source" for job in jobs if job.source.path != PIPE and not is_url(job.source.path)}
+    taken = {_place(source.place): "a source" for source in _local_sources(jobs)}
     taken |= {_place(job.target): "an output" for job in jobs if job.target != PIPE}
     for option, path in files.items():
         if not path.parent.is_dir():
@@ -80,6 +80,10 @@ def check_beside(jobs: Sequence[Job], files: Mapping[str, Path]) -> None:
         if place in taken:
             raise UsageError(f"{option} {path}: is {taken[place]}, too; name another file")
         taken[place] = option
+
+
+def _local_sources(jobs: Sequence[Job]) -> list[Source]:
+    return [job.source for job in jobs if job.source.path != PIPE and not is_url(job.source.path)]
 
 
 def _place(path: str) -> str:
@@ -95,17 +99,13 @@ def _without_results(jobs: Sequence[Job]) -> list[Job]:
 def _exists(target: str) -> bool:
     # Frames are there once some are: they come all at once.
     folder, name = os.path.split(target)
-    matcher = frame_matcher(name) if name.lower().endswith(".png") else None
-    if matcher and os.path.isdir(folder):
-        return any(matcher(entry) for entry in os.listdir(folder))
-    if os.path.isdir(target):
-        return any(entry.lower().endswith(".png") for entry in os.listdir(target))
-    return os.path.exists(target)
+    if name.lower().endswith(".png") and frame_matcher(name) and os.path.isdir(folder):
+        return holds_pictures(folder, name)
+    return holds_pictures(target) if os.path.isdir(target) else os.path.exists(target)
 
 
 def _check_in_place(jobs: Sequence[Job]) -> None:
-    files = [job.source for job in jobs if job.source.path != PIPE and not is_url(job.source.path)]
-    sources = {identity: source.path for source in files if (identity := _identity(source.place))}
+    sources = {identity: source.path for source in _local_sources(jobs) if (identity := _identity(source.place))}
     for job in jobs:
         folder, name = os.path.split(job.target)
         # Frames count as their folder: what is written among them would be read the next time.

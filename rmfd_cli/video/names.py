@@ -1,5 +1,6 @@
 """What files are by their names: videos, pictures, rows of pictures, and their order."""
 
+import os
 import re
 from collections.abc import Callable
 from typing import Final
@@ -34,6 +35,12 @@ def frame_name(pattern: str, number: int) -> str:
     place = _PLACE.fullmatch(pattern)
     assert place is not None
     return f"{place[1]}{number:0{place[2] or 1}d}{place[3]}"
+
+
+def holds_pictures(folder: str | os.PathLike[str], pattern: str | None = None) -> bool:
+    """Whether there are PNG files in a folder, of names that fit a pattern if one is given."""
+    matcher = (lambda name: name.lower().endswith(".png")) if pattern is None else frame_matcher(pattern)
+    return matcher is not None and any(map(matcher, os.listdir(folder)))
 
 
 _PLACE = re.compile(r"(.*?)%(?:0?(\d+))?d(.*)", re.DOTALL)

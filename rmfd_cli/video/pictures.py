@@ -19,7 +19,7 @@ from rmfd_cli.errors import InputError, OutputError, OutputExistsError
 from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
 from rmfd_cli.video.colour import choose_colour
 from rmfd_cli.video.images import read_rgb, write_png
-from rmfd_cli.video.names import frame_matcher, frame_name
+from rmfd_cli.video.names import frame_name, holds_pictures
 
 FRAME_RATE: Final = Fraction(25)
 """Of pictures that nobody gave one, as ffmpeg has it."""
@@ -139,6 +139,7 @@ class PictureWriter:
     def __init__(self, target: PictureFolder, names: Sequence[str] | None, overwrite: bool) -> None:
         self.warnings: list[str] = []
         self._folder = Path(os.path.realpath(target.folder))
+        self._named_by = target.pattern
         self._pattern = target.pattern or NUMBERED
         self._names = names if target.pattern is None else None
         self._overwrite = overwrite
@@ -158,7 +159,7 @@ class PictureWriter:
             raise OutputError(f"{folder}: is in the way of a folder of that name; name another")
         if self._names is not None and len(set(self._names)) < len(self._names):
             raise OutputError(f"{folder}: two pictures would get one name; number them, -o '{folder.name}/%05d.png'")
-        if folder.is_dir() and not self._overwrite and any(map(self._is_output, os.listdir(folder))):
+        if folder.is_dir() and not self._overwrite and holds_pictures(folder, self._named_by):
             raise OutputExistsError(f"{folder}: holds pictures already; remove them or pass --overwrite")
 
     def __enter__(self) -> "PictureWriter":
@@ -206,12 +207,6 @@ class PictureWriter:
                 self._publish()
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
-
-    def _is_output(self, name: str) -> bool:
-        if self._names is not None:
-            return name.lower().endswith(".png")
-        matcher = frame_matcher(self._pattern)
-        return matcher is not None and matcher(name) is not None
 
     def _publish(self) -> None:
         try:
