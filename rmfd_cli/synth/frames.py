@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import InputError
 from rmfd_cli.synth.request import LEAST_SIZE_PX
 from rmfd_cli.synth.sources import Clip
-from rmfd_cli.video.colour import rotate_upright, to_8_bits
+from rmfd_cli.video.colour import to_8_bits
 from rmfd_cli.video.images import read_rgb
-from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.reader import VideoReader, upright_frames
 
 DEFAULT_FRAME_RATE = Fraction(30)
 """Of folders of frames, and of videos that do not say or whose header is absurd."""
@@ -108,12 +108,4 @@ def fit(picture: NDArray[Any], size_px: tuple[int, int], interpolation: int | No
 
 
 def _decode(clip: Clip) -> Iterator[NDArray[Any]]:
-    if clip.frames:
-        for path in clip.frames:
-            yield read_rgb(path)
-        return
-    with VideoReader(clip.path) as video:
-        for frame in video:
-            yield rotate_upright(frame.rgb, video.info.rotation_degrees)
-        if video.damage:
-            raise InputError(f"{clip.path}: is damaged: {video.damage}; mend it or take it out")
+    return map(read_rgb, clip.frames) if clip.frames else upright_frames(clip.path)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError, RmfdError, TrainingError
-from rmfd_cli.video.colour import rotate_upright, to_8_bits
+from rmfd_cli.video.colour import to_8_bits
 from rmfd_cli.video.images import read_rgb
 from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, natural
-from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.reader import upright_frames
 
 Clip: TypeAlias = NDArray[np.uint8]
 """`[T, H, W, 3]` RGB."""
@@ -78,14 +78,9 @@ def read_clip(path: Path, max_frames: int = MAX_FRAMES) -> Clip:
 
 def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
     if path.is_dir():
-        for frame in sorted(_frames(path), key=lambda path: natural(path.name)):
-            yield to_8_bits(read_rgb(frame))
+        yield from (to_8_bits(read_rgb(frame)) for frame in sorted(_frames(path), key=lambda path: natural(path.name)))
     else:
-        with VideoReader(path) as reader:
-            for decoded in reader:
-                yield to_8_bits(rotate_upright(decoded.rgb, reader.info.rotation_degrees))
-            if reader.damage:
-                raise InputError(f"{path}: is damaged: {reader.damage}; mend it or take it out")
+        yield from map(to_8_bits, upright_frames(path))
 
 
 def _frames(folder: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
-from rmfd_cli.types import Frame, PlaneFormat, VideoInfo
+from rmfd_cli.types import Frame, PlaneFormat, Rgb, VideoInfo
 from rmfd_cli.video.colour import (
     choose_colour,
     is_rgb,
@@ -26,6 +26,7 @@ from rmfd_cli.video.colour import (
     native_format,
     nearest_planar,
     plane_array,
+    rotate_upright,
     to_planar,
     to_rgb,
 )
@@ -292,6 +293,19 @@ class VideoReader:
             empty = max(0, self._reached + 1 - self._packets)
             return self._stream.frames - empty - max(2, self._stream.frames // 100)
         return 0
+
+
+def upright_frames(path: str | os.PathLike[str]) -> Iterator[Rgb]:
+    """Every frame of a video as it is shown, `[H, W, 3]` as of `Frame.rgb`.
+
+    Raises:
+        InputError: It cannot be read, or is damaged, which is known at its end.
+    """
+    with VideoReader(path) as video:
+        for frame in video:
+            yield rotate_upright(frame.rgb, video.info.rotation_degrees)
+        if video.damage:
+            raise InputError(f"{shown_name(path)}: is damaged: {video.damage}; mend it or take it out")
 
 
 def describe(path: str | os.PathLike[str], container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
