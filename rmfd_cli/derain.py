@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from rmfd_cli import __version__
 from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import LOSSLESS_CODEC, DerainOptions
+from rmfd_cli.options import LOSSLESS_CODEC, DerainOptions, seconds_after
 from rmfd_cli.stages import Channel, Spent, Stage, Stopped, spending, spending_on_each
 from rmfd_cli.types import Frame, Restore, RestoreFrom, VideoInfo, Ycc
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
@@ -309,9 +309,10 @@ def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[Derai
     if start is None:
         start = max(0.0, ((whole or 0.0) - seconds) / 2)
     of = "" if whole is None else f" of {whole:.2f}"
-    end = start + seconds if whole is None else max(min(start + seconds, whole), start)
+    stop = seconds_after(start, seconds)
+    end = stop if whole is None else max(min(stop, whole), start)
     note = f"{video.info.name}: a preview of second {start:.2f} to {end:.2f}{of}"
-    return replace(options, start_seconds=start, end_seconds=start + seconds), note
+    return replace(options, start_seconds=start, end_seconds=stop), note
 
 
 def _run_stages(

@@ -5,6 +5,7 @@ A leaf that imports nothing heavy: `rmfd --help` reads its defaults here.
 
 import math
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from rmfd_cli.errors import UsageError
@@ -35,6 +36,11 @@ class Encoding:
     """Which hardware is to take the place of `codec`: `auto` any that works, else none."""
     extra: tuple[tuple[str, str], ...] = ()
     """Further options of the encoder, name and value, as in ffmpeg's `-name value`."""
+
+
+def seconds_after(start: float, seconds: float) -> float:
+    """The sum of two times as they are written: of 0.1 and 0.2 it is 0.3, not a little more."""
+    return float(Decimal(repr(start)) + Decimal(repr(seconds)))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, sh
 from rmfd_cli.cli.progress import Style
 from rmfd_cli.cli.values import parse_encoder_option, parse_length, parse_size, parse_time
 from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import Compare, DerainOptions, Encoding, Hardware
+from rmfd_cli.options import Compare, DerainOptions, Encoding, Hardware, seconds_after
 from rmfd_cli.stages import Spent
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ def derain(
         options = DerainOptions(
             strength=strength,
             start_seconds=start,
-            end_seconds=end if duration is None else _after(start or 0.0, duration),
+            end_seconds=end if duration is None else seconds_after(start or 0.0, duration),
             compare=compare,
             overwrite=overwrite,
             deinterlace=deinterlace,
@@ -261,11 +260,6 @@ def derain(
             log("end", seconds=round(monotonic() - began, 3), exit_code=status, counts=counts(ended))
         if status:
             raise typer.Exit(status)
-
-
-def _after(start: float, duration: float) -> float:
-    # As they were written: 0.1 and 0.2 are 0.3, not a little more.
-    return float(Decimal(repr(start)) + Decimal(repr(duration)))
 
 
 def _listed(from_file: str | None, null: bool) -> list[str]:
