@@ -83,10 +83,9 @@ def steady_for(
         InputError: The source cannot be read.
     """
     container = container_of(target)
-    seconds = min((x for x in (source.duration_seconds, end_seconds) if x is not None), default=0.0) - (start_seconds or 0.0)
-    if container.most_seconds is not None and seconds >= container.most_seconds:
-        hours = f"{container.most_seconds / 3600:.1f} hours at most, and this is {seconds / 3600:.1f}"
-        raise OutputError(f"{target}: {target.suffix} holds {hours}; .mkv holds any number of them")
+    if container.most_seconds is not None:
+        end = min((x for x in (source.duration_seconds, end_seconds) if x is not None), default=0.0)
+        _check_length(target, end - (start_seconds or 0.0), container.most_seconds)
     if container.rate == "any" and codec not in _STEADY_CODECS:
         return None
     holder = codec if container.rate == "any" else target.suffix
@@ -98,6 +97,12 @@ def steady_for(
     except OutputError as error:
         raise OutputError(f"{target}: {error}") from error
     return steady
+
+
+def _check_length(target: Path, seconds: float, most_seconds: float) -> None:
+    if seconds >= most_seconds:
+        hours = f"{most_seconds / 3600:.1f} hours at most, and this is {seconds / 3600:.1f}"
+        raise OutputError(f"{target}: {target.suffix} holds {hours}; .mkv holds any number of them")
 
 
 def _check_source(steady: Steady, source: VideoInfo, start_seconds: float | None, end_seconds: float | None) -> None:
