@@ -23,7 +23,7 @@ from rmfd_cli.metrics import psnr
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.image import Image, from_rgb, to_rgb
-from rmfd_cli.model.network import LUMA, MAPS, Rmfd
+from rmfd_cli.model.network import MAPS, Rmfd, block
 from rmfd_cli.model.values import Registered, Restored, State, Window
 from rmfd_cli.training.clips import Clip
 
@@ -122,8 +122,7 @@ def forbid(model: Rmfd, sources: tuple[int, ...]) -> Rmfd:
     assert bias is not None
     # With none left, no pixel is taken for covered.
     name, value = ("covered", -50) if len(sources) == 2 else ("preference", 50 if sources == (1,) else -50)
-    first = LUMA * MAPS.index(name)
-    bias.data[first : first + LUMA] = value
+    bias.data[block(MAPS, name)] = value
     return model
 
 

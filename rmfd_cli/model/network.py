@@ -51,7 +51,7 @@ LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
 """The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it."""
 
 
-def _block(names: tuple[str, ...], name: str) -> slice:
+def block(names: tuple[str, ...], name: str) -> slice:
     """The channels of one of several planes of luma, in blocks side by side."""
     start = LUMA * names.index(name)
     return slice(start, start + LUMA)
@@ -77,7 +77,7 @@ class InverseRecovery(nn.Module):
         # Begin with little covered.
         nn.init.normal_(self.rain.weight, std=0.01)
         bias = torch.zeros_like(self.rain.weight[:, 0, 0, 0])
-        bias[_block(MAPS, "covered")] = -2
+        bias[block(MAPS, "covered")] = -2
         self.rain.bias = nn.Parameter(bias)
         self.hidden = hidden
         if min(width, deep) >= LUMA:
@@ -94,10 +94,10 @@ class InverseRecovery(nn.Module):
             layer.weight[pixels] = 0
             if layer.bias is not None:
                 layer.bias[pixels] = 0
-        self.squeeze.weight[pixels, _block(EVIDENCE, "median").start + pixels] = -4
+        self.squeeze.weight[pixels, block(EVIDENCE, "median").start + pixels] = -4
         self.enter.weight[pixels, pixels, 1, 1] = 1
         self.rain.weight[:, pixels] = 0
-        self.rain.weight[_block(MAPS, "covered").start + pixels, pixels] = FILTER_GAIN
+        self.rain.weight[block(MAPS, "covered").start + pixels, pixels] = FILTER_GAIN
         # Rain has no colour, until it is learnt that it has.
         self.rain.weight[LUMA * len(MAPS) :] = 0
 

@@ -32,7 +32,7 @@ class Registered(NamedTuple):
     high: Image
     """How far a memory of the middle frame may differ from it, by what the window shows."""
     evidence: Tensor
-    """`[B, 72, H/4, W/4]`: what the window shows, in blocks of pixels, as the first convolution takes it."""
+    """`[B, C, H/4, W/4]`, C channels of `InverseRecovery.squeeze`: what the window shows, in blocks of pixels."""
     cells: Tensor
     """From `veil.cells_of_frame`."""
     backwards: Tensor

@@ -139,8 +139,7 @@ class PictureWriter:
     def __init__(self, target: PictureFolder, names: Sequence[str] | None, overwrite: bool) -> None:
         self.warnings: list[str] = []
         self._folder = Path(os.path.realpath(target.folder))
-        self._named_by = target.pattern
-        self._pattern = target.pattern or NUMBERED
+        self._pattern = target.pattern
         self._names = names if target.pattern is None else None
         self._overwrite = overwrite
         self._written: list[str] = []
@@ -159,7 +158,7 @@ class PictureWriter:
             raise OutputError(f"{folder}: is in the way of a folder of that name; name another")
         if self._names is not None and len(set(self._names)) < len(self._names):
             raise OutputError(f"{folder}: two pictures would get one name; number them, -o '{folder.name}/%05d.png'")
-        if folder.is_dir() and not self._overwrite and holds_pictures(folder, self._named_by):
+        if folder.is_dir() and not self._overwrite and holds_pictures(folder, self._pattern):
             raise OutputExistsError(f"{folder}: holds pictures already; remove them or pass --overwrite")
 
     def __enter__(self) -> "PictureWriter":
@@ -192,7 +191,7 @@ class PictureWriter:
             OutputError: The disk is full or gone.
         """
         number = len(self._written)
-        name = frame_name(self._pattern, number + 1) if self._names is None else self._names[number]
+        name = frame_name(self._pattern or NUMBERED, number + 1) if self._names is None else self._names[number]
         write_png(self._temporary / name, planes[0])
         self._written.append(name)
 
