@@ -10,22 +10,18 @@ from rmfd_cli.model.flow import follow
 from rmfd_cli.model.image import is_for_opencv
 
 
-def displacement(flow: Tensor, every: int = 1, corner: tuple[int, int] = (0, 0)) -> Tensor:
-    """How far from its own place each pixel of the current frame lies in a neighbour.
+def displacement(flow: Tensor, every: int) -> Tensor:
+    """How far each pixel of a smaller picture lies from its own place in a neighbour that is as small.
 
     Args:
-        flow: `[B, H, W, 2]` displacement (x, y) in pixels, contiguous.
-        every: take only the middle of each block of so many pixels, for images that are so much smaller.
-        corner: (top, left) of the neighbour in pixels of the current frame, where both are pieces of larger ones.
+        flow: `[B, H, W, 2]` displacement (x, y) in pixels.
+        every: how many times smaller; the middle of each block of so many pixels is taken.
 
     Returns:
-        `[B, H/every, W/every, 2]`, (x, y) in pixels of a neighbour that is so much smaller.
+        `[B, H/every, W/every, 2]`, (x, y) in pixels of that size.
     """
-    if every > 1:
-        # A pair of numbers is moved as one.
-        flow = flow.view(_PAIR[flow.dtype])[:, every // 2 :: every, every // 2 :: every].contiguous().view(flow.dtype) / every
-    top, left = corner
-    return flow if corner == (0, 0) else flow - flow.new_tensor([left / every, top / every])
+    # A pair of numbers is moved as one.
+    return flow.view(_PAIR[flow.dtype])[:, every // 2 :: every, every // 2 :: every].contiguous().view(flow.dtype) / every
 
 
 _PAIR = {torch.float32: torch.int64, torch.float64: torch.complex128}
@@ -50,7 +46,7 @@ def warp(image: Tensor, displacement: Tensor) -> Tensor:
 
     Args:
         image: `[B, C, h, w]`, the neighbour.
-        displacement: `[B, H, W, 2]`, from the function of that name.
+        displacement: `[B, H, W, 2]` (x, y) in pixels.
 
     Returns:
         `[B, C, H, W]`, bilinear; what lies outside the neighbour repeats its edge.

@@ -37,9 +37,11 @@ _local = threading.local()
 
 
 def luma_for_flow(luma: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """What the flow is estimated on: luma `[H, W]` in [0, 1] to `[⌈H/2⌉, ⌈W/2⌉]` uint8."""
+    """What the flow is estimated on: luma `[H, W]` in [0, 1] to `[⌈H/2⌉, ⌈W/2⌉]` uint8; edges of odd sides count twice."""
     height, width = luma.shape
-    size = (-(-width // SHRINK), -(-height // SHRINK))
+    if height % SHRINK or width % SHRINK:
+        luma = np.pad(luma, ((0, -height % SHRINK), (0, -width % SHRINK)), mode="edge")
+    size = (luma.shape[1] // SHRINK, luma.shape[0] // SHRINK)
     return np.asarray(cv2.convertScaleAbs(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), alpha=255), np.uint8)
 
 
@@ -71,11 +73,37 @@ def reverse_flow(flow: Flow) -> Flow:
     return -follow(flow, -flow)
 
 
-def enlarge_flow(flow: Flow, frame_size: tuple[int, int]) -> Flow:
-    """A flow at the resolution of `luma_for_flow` to `[H, W, 2]`, in pixels of the frames, whose size is (H, W)."""
-    height, width = frame_size
-    large = cv2.resize(flow * np.float32(SHRINK), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large, np.float32)
+def enlarge_flow(flow: Flow, size: tuple[int, int], corner: tuple[int, int] = (0, 0), target: tuple[int, int] = (0, 0)) -> Flow:
+    """A flow, or a piece of it, in pixels of the frames.
+
+    Args:
+        flow: `[h, w, 2]`, at the resolution of `luma_for_flow`.
+        size: (H, W) of the frames, or of the piece.
+        corner: (top, left) of the piece in the frames, even numbers.
+        target: (top, left) of what the piece leads to, counted from the piece: where that, too, is no whole frame.
+
+    Returns:
+        `[H, W, 2]`, what the whole has there.
+    """
+    (rows, top), (columns, left) = (_around(start, side) for start, side in zip(corner, size, strict=True))
+    piece = flow[rows, columns] * np.float32(SHRINK)
+    if target != (0, 0):
+        piece = np.asarray(cv2.subtract(piece, np.array([*target[::-1], 0, 0], np.float64)), np.float32)
+    large = cv2.resize(piece, None, fx=SHRINK, fy=SHRINK, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large[top : top + size[0], left : left + size[1]], np.float32)
+
+
+def extent(flow: Flow, size: tuple[int, int], corner: tuple[int, int]) -> tuple[list[float], list[float]]:
+    """The least and the largest displacement (x, y) that `enlarge_flow` can give of a piece, in pixels of the frames."""
+    piece = flow[tuple(_around(start, side)[0] for start, side in zip(corner, size, strict=True))]
+    # Down the columns first: both at once take fifty times as long.
+    return (piece.min(0).min(0) * SHRINK).tolist(), (piece.max(0).max(0) * SHRINK).tolist()
+
+
+def _around(start: int, side: int) -> tuple[slice, int]:
+    """Of a side of a small flow what a piece of the frames is interpolated from, and where in its enlargement that begins."""
+    first = max(start // SHRINK - 1, 0)
+    return slice(first, -(-(start + side) // SHRINK) + 1), start - first * SHRINK
 
 
 def follow(image: Image, flow: Flow, into: Image | None = None) -> Image:

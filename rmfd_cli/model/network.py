@@ -225,18 +225,16 @@ class Rmfd(nn.Module):
         height, width = window.current.luma.shape[-2:]
         frame, previous, following = (x.padded(UNIT) for x in (window.current, window.previous, window.following))
         to_previous, to_following = (
-            pad_to(x.permute(0, 3, 1, 2), *frame.luma.shape[-2:]).permute(0, 2, 3, 1).contiguous()
+            pad_to(x.permute(0, 3, 1, 2), *frame.luma.shape[-2:]).permute(0, 2, 3, 1)
             for x in (window.to_previous, window.to_following)
         )
-        backwards, backwards_half, backwards_coarse = (
-            displacement(to_previous, every, window.previous_corner) for every in (1, 2, UNIT)
-        )
         # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
-        previous_luma = warp(previous.luma, backwards).sub_(frame.luma)
+        previous_luma = warp(previous.luma, to_previous).sub_(frame.luma)
         following = Image(
-            warp(following.luma, displacement(to_following, 1, window.following_corner)).sub_(frame.luma),
-            warp(following.chroma, displacement(to_following, 2, window.following_corner)).sub_(frame.chroma),
+            warp(following.luma, to_following).sub_(frame.luma),
+            warp(following.chroma, displacement(to_following, 2)).sub_(frame.chroma),
         )
+        backwards_coarse, (top, left) = displacement(to_previous, UNIT), window.previous_corner
         low = torch.minimum(previous_luma, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
         high = torch.maximum(previous_luma, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
         # Everything that needs no state is done here, since `recover` is the slowest part of a step.
@@ -247,10 +245,10 @@ class Rmfd(nn.Module):
             Image(high, following.chroma.clamp(min=0).add_(MEMORY_MARGIN)),
             self.recovery.gather(frame, previous_luma, following.luma),
             cells_of_frame(frame),
-            backwards,
-            backwards_half,
+            to_previous,
+            displacement(to_previous, 2),
             backwards_coarse,
-            resting_cells(displacement(to_previous, UNIT)),
+            resting_cells(backwards_coarse + backwards_coarse.new_tensor([left / UNIT, top / UNIT])),
             (height, width),
         )
 
@@ -279,6 +277,7 @@ class Rmfd(nn.Module):
         if state is not None:
             departure = settle(departure, last, registered.following, registered.resting, state.calm)
         hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
+        features = seen_by(self.refinement.join, features)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:

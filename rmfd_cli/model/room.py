@@ -11,15 +11,13 @@ import torch
 
 from rmfd_cli.errors import MemoryExhaustedError
 
-WHOLE_PX = 1 << 20
-"""Frames up to so many pixels are not divided on a CPU unless asked for: 1280×720 and less."""
-TILE_PX = 1 << 19
-"""Pixels of a tile of larger ones, overlap included."""
+TILE_PX = 1 << 20
+"""Pixels of a tile on a CPU, overlap included, unless asked for otherwise; 1280×720 and less are not divided."""
 _SMALLEST_TILE_PX = 192 * 192
 
 _PROCESS_BYTES = 330 << 20
-_FRAME_BYTES_PER_PX = 230
-_TILE_BYTES_PER_PX = 300
+_FRAME_BYTES_PER_PX = 210
+_TILE_BYTES_PER_PX = 270
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
         if wish.memory_bytes is not None:
             yield Room(place, tile_px_within(wish.memory_bytes, frame_px, wish.videos))
             continue
-        tile_px = wish.tile_px or (TILE_PX if place == cpu and frame_px > WHOLE_PX else frame_px)
+        tile_px = wish.tile_px or (min(TILE_PX, frame_px) if place == cpu else frame_px)
         while tile_px > _SMALLEST_TILE_PX:
             yield Room(place, tile_px)
             tile_px = min(tile_px, frame_px) // 4

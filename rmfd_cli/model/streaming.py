@@ -11,12 +11,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rmfd_cli.errors import MachineError
 from rmfd_cli.model import tiling
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.flow import Flow, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.flow import Flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.int8 import is_supported, with_int8
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
@@ -286,7 +285,8 @@ def _register(
     onwards: Flow | None = None
     for views, begins in windows:
         with spending(spent, "align"), _frame_work():
-            onwards, flows = _flows(views, onwards)
+            flows = _flows(views, onwards)
+            _, onwards = flows
         for tile in tiles:
             with spending(spent, "align"), _frame_work():
                 piece = tiling.register(model, tile, tuple(view.image for view in views), flows)
@@ -294,8 +294,8 @@ def _register(
             del piece
 
 
-def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, tuple[Tensor, Tensor]]:
-    """The flow to the following frame, and those to both neighbours at full size, `[1, H, W, 2]`.
+def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, Flow]:
+    """The flows to the previous and to the following frame.
 
     Args:
         views: previous, current and following frame.
@@ -308,9 +308,7 @@ def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, tu
     else:
         backwards = reverse_flow(estimate_flow(previous.luma, current.luma) if last_onwards is None else last_onwards)
     onwards = still if following is current else estimate_flow(current.luma, following.luma)
-    size = (current.image.luma.shape[0], current.image.luma.shape[1])
-    there, back = (torch.from_numpy(enlarge_flow(flow, size))[None] for flow in (onwards, backwards))
-    return onwards, (back, there)
+    return backwards, onwards
 
 
 def _recover(

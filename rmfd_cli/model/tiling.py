@@ -6,6 +6,7 @@ judged once all tiles have been seen.
 """
 
 import functools
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.flow import Flow, enlarge_flow, extent
 from rmfd_cli.model.image import Image
 from rmfd_cli.model.network import UNIT, Rmfd
 from rmfd_cli.model.values import Cleared, Recovered, Registered, State, Window
@@ -126,24 +128,28 @@ def _seen_pixels(frame: Box, rows: int, columns: int, margin: int) -> tuple[int,
     return max(heights) * max(widths), sum(heights) * sum(widths)
 
 
-def register(model: Rmfd, tile: Tile, images: tuple[Ycc, Ycc, Ycc], flows: tuple[Tensor, Tensor]) -> Piece:
+def register(model: Rmfd, tile: Tile, images: tuple[Ycc, Ycc, Ycc], flows: tuple[Flow, Flow]) -> Piece:
     """`Rmfd.register` for a tile, on the model's device.
 
     Args:
         model: the network.
         tile: the piece.
         images: previous, current and following frame.
-        flows: from the current one to the others, `[1, H, W, 2]` in pixels, on any device.
+        flows: from the current one to the others, at the resolution of `flow.luma_for_flow`.
     """
-    device = next(model.parameters()).device
-    here = [_cut_flow(flow, tile.seen) for flow in flows]
-    before, after = (_reach(flow, tile) for flow in here)
+    device, seen = next(model.parameters()).device, tile.seen
+    height, width = images[1].luma.shape
+    corner, size = seen[:2], (min(seen.bottom, height) - seen.top, min(seen.right, width) - seen.left)
+    before, after = (_reach(tile, *extent(flow, size, corner)) for flow in flows)
     previous, current, following = (
-        pixels(image, box, device) for image, box in zip(images, (before, tile.seen, after), strict=True)
+        pixels(image, box, device) for image, box in zip(images, (before, seen, after), strict=True)
     )
-    to_previous, to_following = (flow.to(device) for flow in here)
-    corners = (before.seen_from(tile.seen)[:2], after.seen_from(tile.seen)[:2])
-    return Piece(tile, before, model.register(Window(previous, current, following, to_previous, to_following, *corners)))
+    corners = [box.seen_from(seen)[:2] for box in (before, after)]
+    to_previous, to_following = (
+        torch.from_numpy(enlarge_flow(flow, size, corner, target))[None].to(device)
+        for flow, target in zip(flows, corners, strict=True)
+    )
+    return Piece(tile, before, model.register(Window(previous, current, following, to_previous, to_following, corners[0])))
 
 
 def pixels(image: Ycc, box: Box, device: torch.device) -> Image:
@@ -152,16 +158,11 @@ def pixels(image: Ycc, box: Box, device: torch.device) -> Image:
     return Image(box.cut(luma).to(device), box.cut(chroma, 2).to(device))
 
 
-def _cut_flow(flow: Tensor, box: Box) -> Tensor:
-    return flow[:, box.top : box.bottom, box.left : box.right]
-
-
-def _reach(flow: Tensor, tile: Tile) -> Box:
-    """What of a neighbour a flow `[1, h, w, 2]` of a tile points to, a cell around it included."""
+def _reach(tile: Tile, least: Sequence[float], most: Sequence[float]) -> Box:
+    """What of a neighbour a tile's pixels lie in, a cell around it included, by how far (x, y) they are displaced."""
     seen, frame = tile.seen, tile.frame
     if seen == frame:
         return frame
-    least, most = flow.amin((0, 1, 2)).tolist(), flow.amax((0, 1, 2)).tolist()
     top, bottom = _span(seen.top + least[1], seen.bottom + most[1], frame.bottom)
     left, right = _span(seen.left + least[0], seen.right + most[0], frame.right)
     return Box(top, left, bottom, right)
@@ -198,13 +199,19 @@ def put_together(whole: Cleared | None, tile: Tile, cleared: Cleared) -> Cleared
         return cleared
     shrinks = [(tile.seen.bottom - tile.seen.top) // part.shape[-2] for part in cleared]
     if whole is None:
-        height, width = tile.frame[2:]
-        empty = (part.new_empty(*part.shape[:2], height // k, width // k) for part, k in zip(cleared, shrinks, strict=True))
-        whole = Cleared(*empty)
+        whole = Cleared(*(_empty_like(part, tile.frame, k) for part, k in zip(cleared, shrinks, strict=True)))
     inside = tile.box.seen_from(tile.seen)
     for target, part, shrink in zip(whole, cleared, shrinks, strict=True):
         tile.box.cut(target, shrink).copy_(inside.cut(part, shrink))
     return whole
+
+
+def _empty_like(part: Tensor, frame: Box, shrink: int) -> Tensor:
+    """For the whole frame what `part` is for a piece of it, with channels where that has them in memory."""
+    shape = (*part.shape[:2], frame.bottom // shrink, frame.right // shrink)
+    together = part.is_contiguous(memory_format=torch.channels_last) and not part.is_contiguous()
+    layout = torch.channels_last if together else torch.contiguous_format
+    return torch.empty(shape, dtype=part.dtype, device=part.device, memory_format=layout)
 
 
 def refine(model: Rmfd, tile: Tile, recovered: Recovered) -> Image:

@@ -18,8 +18,8 @@ class Window(NamedTuple):
     to_following: Tensor
     """`[B, H, W, 2]` displacement (x, y) in pixels, from `flow.enlarge_flow`."""
     previous_corner: tuple[int, int] = (0, 0)
-    following_corner: tuple[int, int] = (0, 0)
-    """(top, left) of the outer frames in the middle one, in pixels, where all are pieces; then their sizes may differ."""
+    """(top, left) of the previous frame in the middle one, in pixels, where all are pieces and their sizes may differ: by so
+    much less `to_previous` leads than the scene has moved."""
 
 
 class Registered(NamedTuple):
@@ -36,7 +36,7 @@ class Registered(NamedTuple):
     cells: Tensor
     """From `veil.cells_of_frame`."""
     backwards: Tensor
-    """`[B, H, W, 2]`: how far the pixels of the middle frame have moved in the previous one, from `align.displacement`."""
+    """`[B, H, W, 2]`: how far the pixels of the middle frame have moved in the previous one, `to_previous` of the window."""
     backwards_half: Tensor
     backwards_coarse: Tensor
     """The same at half of the resolution, for chroma, and at an eighth."""
@@ -72,7 +72,7 @@ class Cleared(NamedTuple):
     deep: Tensor
     """`[B, deep_width, H/8, W/8]`: features before the hidden state goes into them."""
     features: Tensor
-    """`[B, width, H/4, W/4]`."""
+    """`[B, width, H/4, W/4]`, as stage 2 takes them."""
     cells: Tensor
     """As in `Registered`."""
     resting: Tensor
@@ -88,7 +88,7 @@ class Recovered(NamedTuple):
     veil: Tensor
     """`[B, 2, H/8, W/8]`: T and U."""
     features: Tensor
-    """`[B, width, H/4, W/4]`."""
+    """As in `Cleared`."""
 
 
 class Restored(NamedTuple):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rmfd_cli.model.flow import camera_motion, enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.flow import camera_motion, enlarge_flow, estimate_flow, extent, luma_for_flow, reverse_flow
 from tests.model.rainy import rained_on, texture
 
 
@@ -35,6 +35,20 @@ def test_the_reverse_of_a_flow_leads_back():
     error = np.abs(back - truth)[6:-6, 6:-6].max()
     assert error < 0.02
     assert np.abs(-zoom - truth)[6:-6, 6:-6].max() > 3 * error
+
+
+@pytest.mark.parametrize(("corner", "size"), [((0, 0), (64, 48)), ((64, 40), (48, 56)), ((64, 104), (57, 61))])
+def test_a_piece_of_a_flow_is_what_the_whole_has_there(corner, size):
+    flow = np.random.default_rng(3).normal(0, 3, (61, 83, 2)).astype(np.float32)
+    whole = enlarge_flow(flow, (121, 165))
+    here = whole[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
+    assert here.shape == (*size, 2)
+    np.testing.assert_array_equal(enlarge_flow(flow, size, corner), here)
+    # Where the target begins 8 pixels further up and 16 to the right, pixels lie so much lower and further left in it.
+    np.testing.assert_allclose(enlarge_flow(flow, size, corner, (-8, 16)), here + np.float32([-16, 8]), atol=1e-5)
+    least, most = extent(flow, size, corner)
+    assert (here.min((0, 1)) >= least).all()
+    assert (here.max((0, 1)) <= most).all()
 
 
 def test_rain_moves_nothing_in_front_of_a_camera_that_rests():
