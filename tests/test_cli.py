@@ -169,6 +169,17 @@ def test_a_refusal_is_one_line_with_its_exit_code(clip, tmp_path, arguments, sta
     assert (tmp_path / "there.mp4").read_text() == "mine"
 
 
+def test_a_torch_that_cannot_be_imported_is_told_in_one_line(clip, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('libgomp.so.1 is missing')")
+    order = [sys.executable, "-m", "rmfd_cli", "derain", str(clip(media.cfr)), "-o", str(tmp_path / "out.mp4")]
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(order, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1
+    assert "libgomp.so.1" in done.stderr
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_an_unexpected_fault_is_one_line_too_and_a_traceback_on_request(clip, tmp_path, monkeypatch):
     def fault(*_: object) -> None:
         raise ZeroDivisionError("by\nnothing")
