@@ -69,7 +69,8 @@ def without_feedback() -> AbstractContextManager[object]:
         features, deep, hidden = model.recovery.features(registered, last.luma, None if state is None else state.hidden)
         departure = model.recovery.remove_rain(features, registered.following, last)
         hazy = (x + y for x, y in zip(registered.frame, departure, strict=True))
-        return Cleared(*hazy, hidden, deep, features, registered.cells, resting_cells(registered.backwards_coarse))
+        resting = resting_cells(registered.backwards_coarse)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, resting, torch.zeros_like(resting))
 
     return mock.patch.object(Rmfd, "clear", clear)
 

@@ -274,18 +274,22 @@ class Rmfd(nn.Module):
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last.luma, last_hidden)
         departure = self.recovery.remove_rain(features, registered.following, last)
-        if state is not None:
-            departure = settle(departure, last, registered.following, registered.resting, state.calm)
+        if state is None:
+            rested = torch.zeros_like(registered.resting)
+        else:
+            following, resting = registered.following, registered.resting
+            departure, rested = settle(departure, last, following, resting, state.rested, state.calm)
         hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
         features = seen_by(self.refinement.join, features)
-        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
         """Estimates the veil, for which it takes the whole frame."""
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
         hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
         calm = calm_of(hazy, cleared.cells, cleared.resting, None if state is None else state.calm)
-        return Recovered(hazy, airlight, veil, cleared.features), State(cleared.hidden, *hazy, airlight, light, calm)
+        state = State(cleared.hidden, *hazy, airlight, light, calm, cleared.rested)
+        return Recovered(hazy, airlight, veil, cleared.features), state
 
     def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:
         """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate.

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from rmfd_cli.model.image import Image, enlarge, halve, split
 from rmfd_cli.model.veil import CELL_PX
 
-MEMORY_SHARE = 0.4
-"""How far a resting pixel follows its memory, beyond the median."""
+MEMORY_SHARE = (0.4, 0.85)
+"""How far a resting pixel follows its memory, beyond the median: when it has just come to rest, and when it has rested long."""
 
 _RAIN = (0.2 / 255, 0.5 / 255)
 """Mean light that is taken off a frame: below the first it does not rain, beyond the second it surely does. Dry clips of all
@@ -24,10 +24,12 @@ _RATE = 0.2
 """Running means of both over about five frames."""
 _MOVED_PX = (0.1, 0.5)
 """A cell that moves by less than the first rests, beyond the second it does not."""
-_DIFFERENCE = 0.035
-"""Mean difference of memory and following frame in a cell, of 1, at which they hardly show the same any more."""
+_DIFFERENCE = 0.05
+"""Mean difference of memory and following frame in a cell or one beside it, of 1, at which they hardly show the same."""
 _BRIGHTER = 0.25
 """How much it counts in that where the following frame is the brighter one: that is what rain in it does, too."""
+_RESTED_RATE, _RESTED = 0.05, (0.3, 0.85)
+"""A cell that has rested for seven frames begins to count as one that has rested long; after forty it does."""
 
 
 def resting_cells(moved: Tensor) -> Tensor:
@@ -54,7 +56,9 @@ def calm_of(hazy: Image, cells: Tensor, resting: Tensor, last: Tensor | None) ->
     return calm if last is None else last + _RATE * (calm - last)
 
 
-def settle(estimate: Image, memory: Image, following: Image, resting: Tensor, calm: Tensor) -> Image:
+def settle(
+    estimate: Image, memory: Image, following: Image, resting: Tensor, rested: Tensor, calm: Tensor
+) -> tuple[Image, Tensor]:
     """The estimate of H, nearer to what memory and following frame agree on, where the picture rests and it rains.
 
     Args:
@@ -62,26 +66,34 @@ def settle(estimate: Image, memory: Image, following: Image, resting: Tensor, ca
         memory: the last H.
         following: the next frame.
         resting: from `resting_cells`.
+        rested: for how long cells have rested, as this left it for the frame before; zeros at first.
         calm: from `calm_of`, before this frame.
 
     Returns:
-        The estimate itself where no cell rests, while the camera moves, or in dry weather.
+        The estimate itself where no cell rests, while the camera moves, or in dry weather; and for how long cells have rested
+        and shown the same: from 0 to 1, a running mean that motion ends at once, `[B, 1, H/8, W/8]`.
     """
     rain, rest = calm.chunk(2, 1)
     weight = resting * _rising(rain, *_RAIN) * _rising(rest, *_RESTING)
     if not weight.any():
-        return estimate
+        return estimate, torch.zeros_like(rested)
     difference = F.avg_pool2d(F.leaky_relu(memory.luma - following.luma, -_BRIGHTER), CELL_PX)
-    weight = enlarge(weight * torch.exp(-((difference / _DIFFERENCE) ** 2)), CELL_PX)
-    return Image(
-        _towards(estimate.luma, memory.luma, following.luma, weight),
-        _towards(estimate.chroma, memory.chroma, following.chroma, halve(weight)),
+    # What moves in one cell is about to come into the next.
+    same = torch.exp(-((F.max_pool2d(difference, 3, 1, 1) / _DIFFERENCE) ** 2))
+    rested = torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
+    least, most = MEMORY_SHARE
+    share = least + (most - least) * _rising(rested, *_RESTED)
+    weight, share = enlarge(torch.cat([weight * same, share], 1), CELL_PX).chunk(2, 1)
+    settled = Image(
+        _towards(estimate.luma, memory.luma, following.luma, weight, share),
+        _towards(estimate.chroma, memory.chroma, following.chroma, halve(weight), halve(share)),
     )
+    return settled, rested
 
 
-def _towards(estimate: Tensor, memory: Tensor, following: Tensor, weight: Tensor) -> Tensor:
+def _towards(estimate: Tensor, memory: Tensor, following: Tensor, weight: Tensor, share: Tensor) -> Tensor:
     median = torch.clamp(estimate, torch.minimum(memory, following), torch.maximum(memory, following))
-    return torch.lerp(estimate, torch.lerp(median, memory, MEMORY_SHARE), weight)
+    return torch.lerp(estimate, torch.lerp(median, memory, share), weight)
 
 
 def _rising(x: Tensor, start: float, end: float) -> Tensor:

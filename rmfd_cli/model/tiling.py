@@ -183,6 +183,7 @@ def clear(model: Rmfd, piece: Piece, state: State | None) -> Cleared:
             hazy_luma=before.cut(state.hazy_luma),
             hazy_chroma=before.cut(state.hazy_chroma, 2),
             hidden=before.cut(state.hidden, UNIT),
+            rested=piece.tile.seen.cut(state.rested, UNIT),
         )
     return model.clear(piece.registered, state)
 

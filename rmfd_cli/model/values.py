@@ -60,6 +60,8 @@ class State(NamedTuple):
     """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
     calm: Tensor
     """`[B, 2, 1, 1]`: running means of the light that is taken off a frame, and of how much of it rests."""
+    rested: Tensor
+    """`[B, 1, H/8, W/8]`, from `rest.settle`: for how long cells have rested."""
 
 
 class Cleared(NamedTuple):
@@ -77,6 +79,8 @@ class Cleared(NamedTuple):
     """As in `Registered`."""
     resting: Tensor
     """As in `Registered`."""
+    rested: Tensor
+    """As in `State`."""
 
 
 class Recovered(NamedTuple):

@@ -8,6 +8,7 @@ from rmfd_cli.model.rest import MEMORY_SHARE, calm_of, resting_cells, settle
 from rmfd_cli.model.veil import cells_of_frame
 
 REST = torch.ones(1, 1, 4, 6)
+JUST_NOW, LONG = 0 * REST, REST
 
 
 def calm(rain: float = 1 / 255, rest: float = 1.0) -> torch.Tensor:
@@ -21,25 +22,26 @@ def departures(luma: float, chroma: float = 0.0) -> Image:
 
 def test_a_streak_that_was_missed_in_front_of_a_resting_camera_gives_way_to_memory_and_following_frame():
     estimate, memory, following = departures(0.0), departures(-0.2, 0.02), departures(-0.2, 0.02)
-    settled = settle(estimate, memory, following, REST, calm())
+    settled, _ = settle(estimate, memory, following, REST, JUST_NOW, calm())
     torch.testing.assert_close(settled.luma, memory.luma)
     torch.testing.assert_close(settled.chroma, memory.chroma)
 
 
 def test_rain_in_the_following_frame_alone_is_not_taken_over():
-    settled = settle(departures(0.0), departures(0.0), departures(0.02), REST, calm())
+    settled, _ = settle(departures(0.0), departures(0.0), departures(0.02), REST, LONG, calm())
     assert not settled.luma.any()
 
 
 def test_an_estimate_between_memory_and_following_frame_nears_the_memory():
-    settled = settle(departures(0.0), departures(0.01), departures(-0.01), REST, calm())
-    weight = torch.exp(torch.tensor(-((0.02 / 0.035) ** 2)))
-    torch.testing.assert_close(settled.luma, departures(0).luma + 0.01 * MEMORY_SHARE * weight)
+    weight = torch.exp(torch.tensor(-((0.02 / 0.05) ** 2)))
+    for rested, share in zip((JUST_NOW, LONG), MEMORY_SHARE, strict=True):
+        settled, _ = settle(departures(0.0), departures(0.01), departures(-0.01), REST, rested, calm())
+        torch.testing.assert_close(settled.luma, departures(0).luma + 0.01 * share * weight)
 
 
 def test_a_following_frame_that_is_brighter_than_the_memory_says_less_of_motion_than_a_darker_one():
-    darker = settle(departures(0.0), departures(0.02), departures(-0.02), REST, calm())
-    brighter = settle(departures(0.0), departures(-0.02), departures(0.02), REST, calm())
+    darker, _ = settle(departures(0.0), departures(0.03), departures(-0.03), REST, JUST_NOW, calm())
+    brighter, _ = settle(departures(0.0), departures(-0.03), departures(0.03), REST, JUST_NOW, calm())
     assert (darker.luma > 0).all()
     assert (-brighter.luma > 2 * darker.luma).all()
 
@@ -51,18 +53,53 @@ def test_a_following_frame_that_is_brighter_than_the_memory_says_less_of_motion_
 )
 def test_it_stays_as_it_is_in(resting, weather):
     estimate = departures(0.0)
-    assert settle(estimate, departures(-0.2), departures(-0.2), resting, weather) is estimate
+    settled, rested = settle(estimate, departures(-0.2), departures(-0.2), resting, LONG, weather)
+    assert settled is estimate
+    assert not rested.any()
 
 
 def test_where_memory_and_following_frame_differ_something_moves_and_it_stays_as_it_is():
-    settled = settle(departures(0.0), departures(-0.1), departures(-0.3), REST, calm())
+    settled, rested = settle(departures(0.0), departures(-0.1), departures(-0.3), REST, LONG, calm())
     assert settled.luma.abs().max() < 1e-6
+    assert rested.max() < 1e-6
+
+
+def test_what_moves_in_one_cell_is_expected_in_the_next():
+    memory, following = departures(-0.1), departures(-0.1)
+    following.luma[..., :8] = -0.3
+    settled, rested = settle(departures(0.0), memory, following, REST, LONG, calm())
+    assert settled.luma[..., :12].abs().max() < 1e-6
+    assert rested[..., :2].max() < 1e-6
+    torch.testing.assert_close(settled.luma[..., 20:], memory.luma[..., 20:])
+
+
+def test_a_cell_rests_longer_and_longer_until_it_moves():
+    alike, rested, lengths = departures(0.0), JUST_NOW, []
+    for _ in range(60):
+        _, rested = settle(alike, alike, alike, REST, rested, calm())
+        lengths.append(float(rested.mean()))
+    assert lengths == sorted(lengths)
+    assert lengths[5] < 0.3 < lengths[7]
+    assert lengths[35] < 0.85 < lengths[40]
+    _, rested = settle(alike, departures(0.0), departures(-0.2), REST, rested, calm())
+    assert rested.max() < 1e-6
+
+
+def test_long_rest_takes_the_noise_out():
+    rng = torch.Generator().manual_seed(1)
+    memory, rested, errors = departures(0.0), JUST_NOW, []
+    for _ in range(80):
+        noisy, following = (Image(0.01 * torch.randn(1, 1, 32, 48, generator=rng), torch.zeros(1, 2, 16, 24)) for _ in range(2))
+        memory, rested = settle(noisy, memory, following, REST, rested, calm())
+        errors.append(float(memory.luma.std()))
+    assert errors[4] < 0.5 * 0.01
+    assert errors[-1] < 0.6 * errors[4]
 
 
 def test_one_cell_can_rest_while_another_moves():
     moved = torch.zeros(1, 4, 6, 2)
     moved[:, :, 3:] = 0.5
-    settled = settle(departures(0.0), departures(-0.2), departures(-0.2), resting_cells(moved), calm())
+    settled, _ = settle(departures(0.0), departures(-0.2), departures(-0.2), resting_cells(moved), JUST_NOW, calm())
     torch.testing.assert_close(settled.luma[..., :16], departures(-0.2).luma[..., :16])
     assert not settled.luma[..., 32:].any()
 
