@@ -70,7 +70,8 @@ def without_feedback() -> AbstractContextManager[object]:
         departure = model.recovery.remove_rain(features, registered.following, last)
         hazy = (x + y for x, y in zip(registered.frame, departure, strict=True))
         resting = resting_cells(registered.backwards_coarse)
-        return Cleared(*hazy, hidden, deep, features, registered.cells, resting, torch.zeros_like(resting))
+        none = torch.zeros_like(resting)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, resting, none, none)
 
     return mock.patch.object(Rmfd, "clear", clear)
 

@@ -22,6 +22,7 @@ from rmfd_cli.model.layers import ConvGru, Rectified, Residual
 from rmfd_cli.model.rest import calm_of, resting_cells, settle
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
+from rmfd_cli.model.witness import agreement_of, spare
 
 UNIT = CELL_PX
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth, that of the veil."""
@@ -249,6 +250,7 @@ class Rmfd(nn.Module):
             displacement(to_previous, 2),
             backwards_coarse,
             resting_cells(backwards_coarse + backwards_coarse.new_tensor([left / UNIT, top / UNIT])),
+            agreement_of(previous_luma, following.luma),
             (height, width),
         )
 
@@ -274,20 +276,22 @@ class Rmfd(nn.Module):
             last_hidden = state.hidden
         features, deep, hidden = self.recovery.features(registered, last.luma, last_hidden)
         departure = self.recovery.remove_rain(features, registered.following, last)
-        if state is None:
-            rested = torch.zeros_like(registered.resting)
-        else:
+        rested = torch.zeros_like(registered.resting)
+        if state is not None:
             following, resting = registered.following, registered.resting
             departure, rested = settle(departure, last, following, resting, state.rested, state.calm)
+        taken = -departure.luma[..., UNIT // 2 :: UNIT, UNIT // 2 :: UNIT]
+        if state is not None:
+            departure = spare(departure, registered.agreement, state.calm[:, :1])
         hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
         features = seen_by(self.refinement.join, features)
-        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
         """Estimates the veil, for which it takes the whole frame."""
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
         hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
-        calm = calm_of(hazy, cleared.cells, cleared.resting, None if state is None else state.calm)
+        calm = calm_of(cleared.taken, cleared.resting, None if state is None else state.calm)
         state = State(cleared.hidden, *hazy, airlight, light, calm, cleared.rested)
         return Recovered(hazy, airlight, veil, cleared.features), state
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import Image, enlarge, halve, split
+from rmfd_cli.model.image import Image, enlarge, halve
 from rmfd_cli.model.veil import CELL_PX
 
 MEMORY_SHARE = (0.4, 0.85)
@@ -41,18 +41,15 @@ def resting_cells(moved: Tensor) -> Tensor:
     return 1 - _rising(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX)
 
 
-def calm_of(hazy: Image, cells: Tensor, resting: Tensor, last: Tensor | None) -> Tensor:
+def calm_of(taken: Tensor, resting: Tensor, last: Tensor | None) -> Tensor:
     """How hard it rains and how much of the picture rests, `[B, 2, 1, 1]`: means over a frame and the few before it.
 
     Args:
-        hazy: what is left of the frame; sides multiples of `CELL_PX`.
-        cells: of the frame, from `veil.cells_of_frame`.
+        taken: the light that was found to be rain, one pixel of each cell, `[B, 1, H/8, W/8]`.
         resting: from `resting_cells`.
         last: what it was before this frame.
     """
-    # Where `cells` have looked.
-    seen = hazy.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]
-    calm = torch.cat([split(cells[:, 1:])[0] - seen, resting], 1).mean((2, 3), keepdim=True)
+    calm = torch.cat([taken, resting], 1).mean((2, 3), keepdim=True)
     return calm if last is None else last + _RATE * (calm - last)
 
 

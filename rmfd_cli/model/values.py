@@ -42,6 +42,8 @@ class Registered(NamedTuple):
     """The same at half of the resolution, for chroma, and at an eighth."""
     resting: Tensor
     """`[B, 1, H/8, W/8]`, from `rest.resting_cells`."""
+    agreement: Tensor
+    """`[B, 1, H/8, W/8]`, from `witness.agreement_of`."""
     size: tuple[int, int]
     """(H, W) without padding."""
 
@@ -59,7 +61,7 @@ class State(NamedTuple):
     light: Tensor
     """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
     calm: Tensor
-    """`[B, 2, 1, 1]`: running means of the light that is taken off a frame, and of how much of it rests."""
+    """`[B, 2, 1, 1]`: from `rest.calm_of`: how hard it rains, and how much of the picture rests."""
     rested: Tensor
     """`[B, 1, H/8, W/8]`, from `rest.settle`: for how long cells have rested."""
 
@@ -81,6 +83,8 @@ class Cleared(NamedTuple):
     """As in `Registered`."""
     rested: Tensor
     """As in `State`."""
+    taken: Tensor
+    """`[B, 1, H/8, W/8]`: the light that was found to be rain, whether or not it was spared."""
 
 
 class Recovered(NamedTuple):
