@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from rmfd_cli.errors import MachineError, RmfdError, TrainingError
+from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.data import Batch, concatenate, draw_batch, draw_clean
@@ -208,6 +209,7 @@ def _mapped(folder: Path, counts: Mapping[str, int], one_clean: bool) -> Sources
 
 
 def _prepare_worker(_: int) -> None:
+    keep_freed_memory()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     # Whether to stop is for the parent to decide, which ends its workers.
