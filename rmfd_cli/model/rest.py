@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import Image, enlarge, halve
+from rmfd_cli.model.image import Image, enlarge
 from rmfd_cli.model.veil import CELL_PX
 
 MEMORY_SHARE = (0.4, 0.85)
@@ -74,21 +74,24 @@ def settle(
     weight = resting * _rising(rain, *_RAIN) * _rising(rest, *_RESTING)
     if not weight.any():
         return estimate, torch.zeros_like(rested)
-    difference = F.avg_pool2d(F.leaky_relu(memory.luma - following.luma, -_BRIGHTER), CELL_PX)
+    # Every other row says as much.
+    difference = F.leaky_relu(memory.luma[..., ::2, :] - following.luma[..., ::2, :], -_BRIGHTER)
+    difference = F.avg_pool2d(difference, (CELL_PX // 2, CELL_PX))
     # What moves in one cell is about to come into the next.
     same = torch.exp(-((F.max_pool2d(difference, 3, 1, 1) / _DIFFERENCE) ** 2))
     rested = torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
     least, most = MEMORY_SHARE
     share = least + (most - least) * _rising(rested, *_RESTED)
-    weight, share = enlarge(torch.cat([weight * same, share], 1), CELL_PX).chunk(2, 1)
+    how = torch.cat([weight * same, share], 1)
     settled = Image(
-        _towards(estimate.luma, memory.luma, following.luma, weight, share),
-        _towards(estimate.chroma, memory.chroma, following.chroma, halve(weight), halve(share)),
+        _towards(estimate.luma, memory.luma, following.luma, enlarge(how, CELL_PX)),
+        _towards(estimate.chroma, memory.chroma, following.chroma, enlarge(how, CELL_PX // 2)),
     )
     return settled, rested
 
 
-def _towards(estimate: Tensor, memory: Tensor, following: Tensor, weight: Tensor, share: Tensor) -> Tensor:
+def _towards(estimate: Tensor, memory: Tensor, following: Tensor, how: Tensor) -> Tensor:
+    weight, share = how.chunk(2, 1)
     median = torch.clamp(estimate, torch.minimum(memory, following), torch.maximum(memory, following))
     return torch.lerp(estimate, torch.lerp(median, memory, share), weight)
 

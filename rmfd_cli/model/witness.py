@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import Image, enlarge, halve
+from rmfd_cli.model.image import Image, enlarge
 from rmfd_cli.model.veil import CELL_PX
 
 _AGREEMENT = 0.03
@@ -46,5 +46,5 @@ def spare(departure: Image, agreement: Tensor, rain: Tensor) -> Image:
     doubt = 1 - ((rain - least) / (most - least)).clamp(0, 1)
     if not doubt.any():
         return departure
-    weight = enlarge(1 - doubt * (1 - agreement), CELL_PX)
-    return Image(departure.luma * weight, departure.chroma * halve(weight))
+    weight = 1 - doubt * (1 - agreement)
+    return Image(departure.luma * enlarge(weight, CELL_PX), departure.chroma * enlarge(weight, CELL_PX // 2))
