@@ -281,7 +281,8 @@ class Rmfd(nn.Module):
             following, resting = registered.following, registered.resting
             departure, rested = settle(departure, last, following, resting, state.rested, state.calm)
         taken = -departure.luma[..., UNIT // 2 :: UNIT, UNIT // 2 :: UNIT]
-        if state is not None:
+        # A network that learns has to see what it does wrong; and one that has learnt nothing yet takes nothing off.
+        if state is not None and not self.training:
             departure = spare(departure, registered.agreement, state.calm[:, :1])
         hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
         features = seen_by(self.refinement.join, features)

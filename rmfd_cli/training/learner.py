@@ -74,7 +74,7 @@ def make_learner(
         for part in model.recovery.judging():
             part.requires_grad_(False)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(model)
+    average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(_parameter_groups(model), lr=options.learning_rate, betas=(0.9, 0.99))
     unrolled = Unrolled(model, compiled(model, device) if options.compile else None)
     adversary = make_adversary(ranks, device) if options.stage == 2 else None
