@@ -32,6 +32,7 @@ from rmfd_cli.video.colour import (
 )
 from rmfd_cli.video.interlace import deinterlaced
 from rmfd_cli.video.location import NETWORK_SECONDS, is_live, is_url, shown_name
+from rmfd_cli.video.matroska import torn_at
 from rmfd_cli.video.opening import check_file, identity, open_stream, place_to_reopen
 from rmfd_cli.video.streams import left_behind
 from rmfd_cli.video.traits import Traits, is_mirrored, traits_of
@@ -280,6 +281,8 @@ class VideoReader:
             faults.append(f"{counted(self._failures, 'packet')} not decodable")
         if corrupt := max(self._corrupt, corrupt_frames):
             faults.append(f"{counted(corrupt, 'frame')} damaged")
+        if not faults and self._ended and self._identity and (torn := torn_at(Path(self._path))) is not None:
+            faults.append(f"the file is damaged at byte {torn}, and frames may be missing there")
         return "; ".join(faults) or None
 
     def _promised_packets(self) -> int:

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from rmfd_cli.video.matroska import EBML_MAGIC, segment_of
+
 __all__ = ["is_mp4", "missing_bytes", "mp4_boxes"]
 
-EBML_MAGIC = b"\x1a\x45\xdf\xa3"
-SEGMENT_ID = b"\x18\x53\x80\x67"
 TS_PACKET_BYTES = 188
 # Some cameras append notes of their own behind the last box; they are no boxes and promise nothing.
 MP4_KINDS = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"mfra", b"free", b"skip", b"wide", b"uuid", b"meta"}
@@ -25,7 +25,8 @@ def missing_bytes(path: Path) -> int:
         if is_mp4(head):
             return max([0, *(end - size for kind, end in mp4_boxes(file) if kind in MP4_KINDS)])
         if head.startswith(EBML_MAGIC):
-            return max(matroska_end(file) - size, 0)
+            segment = segment_of(file)
+            return max((segment[1] or 0) - size, 0) if segment else 0
         if len(head) > TS_PACKET_BYTES and head[0] == head[TS_PACKET_BYTES] == 0x47:
             return -size % TS_PACKET_BYTES
     return 0
@@ -54,26 +55,3 @@ def mp4_boxes(file: BinaryIO) -> list[tuple[bytes, int]]:
         position += length
         boxes.append((kind, position))
     return boxes
-
-
-def matroska_end(file: BinaryIO) -> int:
-    """The position where the Matroska segment says it ends; 0 where it was written live and does not say."""
-    file.seek(len(EBML_MAGIC))
-    header_length = read_vint(file)
-    if header_length is None:
-        return 0
-    file.seek(header_length, os.SEEK_CUR)
-    if file.read(4) != SEGMENT_ID:
-        return 0
-    length = read_vint(file)
-    return 0 if length is None else file.tell() + length
-
-
-def read_vint(file: BinaryIO) -> int | None:
-    """An EBML variable-length size at the file's position; None for "unknown" and for what is not one."""
-    first = file.read(1)
-    if not first or not first[0]:
-        return None
-    width = 9 - first[0].bit_length()
-    value = int.from_bytes(bytes([first[0] & (0xFF >> width)]) + file.read(width - 1), "big")
-    return None if value == (1 << (7 * width)) - 1 else value

@@ -1,0 +1,82 @@
+"""What a Matroska file says of its own structure: where it ends, and whether its elements fit into each other.
+
+A demuxer that meets nonsense looks for the next cluster and goes on from there; what lay between is gone, and nobody is told.
+"""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+EBML_MAGIC = b"\x1a\x45\xdf\xa3"
+SEGMENT_ID = b"\x18\x53\x80\x67"
+CLUSTER_ID = b"\x1f\x43\xb6\x75"
+
+_HEADER_BYTES = 12
+"""Of an element at most: four of its identifier, eight of its length."""
+
+
+def segment_of(file: BinaryIO) -> tuple[int, int | None] | None:
+    """Where the segment's content begins and says that it ends; None for an end where it was written live and does not say.
+
+    None where there is no segment.
+    """
+    file.seek(len(EBML_MAGIC))
+    header_length = _read_vint(file)
+    if header_length is None:
+        return None
+    file.seek(header_length, os.SEEK_CUR)
+    if file.read(4) != SEGMENT_ID:
+        return None
+    length = _read_vint(file)
+    start = file.tell()
+    return start, None if length is None else start + length
+
+
+def torn_at(path: Path) -> int | None:
+    """The position of the first element that is none, or reaches beyond its cluster; None if there is none such.
+
+    It reads a few bytes of every block. What is in blocks is for the decoder to judge.
+    """
+    size = path.stat().st_size
+    with path.open("rb", buffering=0) as file:
+        if file.read(4) != EBML_MAGIC or (segment := segment_of(file)) is None:
+            return None
+        position, end = segment[0], min(segment[1] or size, size)
+        cluster_end: int | None = None
+        while position < end:
+            file.seek(position)
+            header = file.read(_HEADER_BYTES)
+            width = _width(header, 0)
+            length_width = _width(header, width)
+            if not 0 < width <= 4 or not length_width:
+                return position if position + _HEADER_BYTES <= end else None
+            start = position + width + length_width
+            length = _vint(header[width : width + length_width])
+            if header[:width] == CLUSTER_ID:
+                cluster_end, position = None if length is None else start + length, start
+                continue
+            if length is None:
+                return None
+            if cluster_end is not None and position < cluster_end < start + length:
+                return position
+            position = start + length
+    return None
+
+
+def _width(header: bytes, at: int) -> int:
+    """Bytes of the number of variable width that begins there; 0 if none does."""
+    return 9 - header[at].bit_length() if at < len(header) and header[at] else 0
+
+
+def _vint(content: bytes) -> int | None:
+    """A number without the bit that marks its width; None for "unknown"."""
+    bits = 7 * len(content)
+    value = int.from_bytes(content, "big") & ((1 << bits) - 1)
+    return None if value == (1 << bits) - 1 else value
+
+
+def _read_vint(file: BinaryIO) -> int | None:
+    """A length at the file's position; None for "unknown" and for what is not one."""
+    first = file.read(1)
+    width = _width(first, 0)
+    return _vint(first + file.read(width - 1)) if width else None
