@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
 from rmfd_cli.types import Frame, PlaneFormat, Rgb, VideoInfo
+from rmfd_cli.video.clock import Clock
 from rmfd_cli.video.colour import (
     choose_colour,
     is_rgb,
@@ -79,7 +80,7 @@ class VideoReader:
     damage: str | None = None
     """After the last frame: None if all is well, else what is missing or broken, in a few words."""
     jump: str | None = None
-    """Likewise, of times that do not rise."""
+    """Likewise, of times that do not rise, or where some are missing among even ones."""
 
     def __init__(
         self,
@@ -234,13 +235,10 @@ class VideoReader:
     def _select(self, frames: Iterator[av.VideoFrame]) -> Generator[Frame, None, None]:
         """The frames from the first tick until the end tick, then the verdict on damage."""
         corrupt_frames = 0
-        last: int | None = None
+        clock = Clock(self.info.time_base, frame_ticks(self._stream))
         for count, frame in enumerate(frames):
             pts = int(frame.pts or 0)
-            if last is not None and pts < last and self.jump is None:
-                back = float((last - pts) * self.info.time_base)
-                self.jump = f"the clock jumps back by {back:.3f} s at frame {count}, and what follows is squeezed; cut it there"
-            last = pts
+            clock.see(pts)
             if self._end_tick is not None and pts >= self._end_tick:
                 break
             if (frame.width, frame.height) != (self.info.width_px, self.info.height_px):
@@ -254,6 +252,7 @@ class VideoReader:
         if identity(self._path) != self._identity:
             raise InputError(f"{self._name}: changed while it was read; copy it first, or wait until it is complete")
         self.damage = self._verdict(corrupt_frames)
+        self.jump = clock.remark()
 
     def _refuse_transparent(self, frame: av.VideoFrame) -> None:
         if self._stream.metadata.get("alpha_mode") == "1" or is_transparent(frame, self._reformatter):
