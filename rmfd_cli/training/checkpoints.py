@@ -229,7 +229,9 @@ def restore(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stateful
     try:
         for name, part in parts.items():
             part.load_state_dict(content[name])
-        state = content["state"] and State(*(x.to(device) for x in content["state"]))
+        kept = content["state"]
+        # What a state holds has changed now and then: clips begin anew, and the run goes on.
+        state = State(*(x.to(device) for x in kept)) if kept and len(kept) == len(State._fields) else None
         rest = content.get("ranks", 1), content.get("best_db", -math.inf), content.get("ranges", {})
         return Position(int(content["step"]), state, *rest)
     except Exception as error:

@@ -95,6 +95,18 @@ def test_the_state_begins_anew_where_other_steps_make_other_clips(folder, tmp_pa
         assert (position.state is not None) == kept
 
 
+def test_the_state_begins_anew_where_an_older_version_kept_less_of_it(folder, tmp_path):
+    wanted = options(folder, tmp_path, steps=4, updates_per_clip=2)
+    train(wanted, TINY, should_stop=iter([False, False, True]).__next__)
+    learner = make_learner(wanted, TINY, None, Ranks(), CPU)
+    path = checkpoints(tmp_path / "checkpoints")[-1]
+    content = read_checkpoint(path)
+    assert continue_from(path, content, learner, wanted, Ranks(), CPU).state is not None
+    content["state"] = content["state"][:-1]
+    position = continue_from(path, content, learner, wanted, Ranks(), CPU)
+    assert (position.step, position.state) == (3, None)
+
+
 def test_going_on_from_an_earlier_checkpoint_leaves_the_later_ones_behind(folder, whole, tmp_path):
     train(options(folder, tmp_path, save_every=1, keep=6), TINY)
     kept = tmp_path / "checkpoints"
