@@ -285,11 +285,10 @@ def _register(
     onwards: Flow | None = None
     for views, begins in windows:
         with spending(spent, "align"), _frame_work():
-            flows = _flows(views, onwards)
-            _, onwards = flows
+            backwards, onwards = _flows(views, onwards)
         for tile in tiles:
             with spending(spent, "align"), _frame_work():
-                piece = tiling.register(model, tile, tuple(view.image for view in views), flows)
+                piece = tiling.register(model, tile, tuple(view.image for view in views), (backwards, onwards))
             yield views[1], begins, piece
             del piece
 

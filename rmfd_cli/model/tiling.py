@@ -6,7 +6,6 @@ judged once all tiles have been seen.
 """
 
 import functools
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -140,7 +139,7 @@ def register(model: Rmfd, tile: Tile, images: tuple[Ycc, Ycc, Ycc], flows: tuple
     device, seen = next(model.parameters()).device, tile.seen
     height, width = images[1].luma.shape
     corner, size = seen[:2], (min(seen.bottom, height) - seen.top, min(seen.right, width) - seen.left)
-    before, after = (_reach(tile, *extent(flow, size, corner)) for flow in flows)
+    before, after = (_reach(tile, flow, size) for flow in flows)
     previous, current, following = (
         pixels(image, box, device) for image, box in zip(images, (before, seen, after), strict=True)
     )
@@ -158,11 +157,12 @@ def pixels(image: Ycc, box: Box, device: torch.device) -> Image:
     return Image(box.cut(luma).to(device), box.cut(chroma, 2).to(device))
 
 
-def _reach(tile: Tile, least: Sequence[float], most: Sequence[float]) -> Box:
-    """What of a neighbour a tile's pixels lie in, a cell around it included, by how far (x, y) they are displaced."""
+def _reach(tile: Tile, flow: Flow, size: tuple[int, int]) -> Box:
+    """What of a neighbour a flow leads to from a tile, (H, W) of which are not padding; a cell around it included."""
     seen, frame = tile.seen, tile.frame
     if seen == frame:
         return frame
+    least, most = extent(flow, size, seen[:2])
     top, bottom = _span(seen.top + least[1], seen.bottom + most[1], frame.bottom)
     left, right = _span(seen.left + least[0], seen.right + most[0], frame.right)
     return Box(top, left, bottom, right)
