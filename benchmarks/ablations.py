@@ -31,7 +31,6 @@ from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.config import SIZES, ModelConfig
 from rmfd_cli.model.image import Image, from_rgb
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.model.rest import resting_cells
 from rmfd_cli.model.values import Cleared, Recovered, Registered, State, Window
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.data import Batch
@@ -69,9 +68,8 @@ def without_feedback() -> AbstractContextManager[object]:
         features, deep, hidden = model.recovery.features(registered, last.luma, None if state is None else state.hidden)
         departure = model.recovery.remove_rain(features, registered.following, last)
         hazy = (x + y for x, y in zip(registered.frame, departure, strict=True))
-        resting = resting_cells(registered.backwards_coarse)
-        none = torch.zeros_like(resting)
-        return Cleared(*hazy, hidden, deep, features, registered.cells, resting, none, none)
+        none = torch.zeros_like(registered.resting)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, none, none)
 
     return mock.patch.object(Rmfd, "clear", clear)
 

@@ -10,8 +10,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from media import read_clip, restored_by, shown, stored
 
+from rmfd_cli.metrics import psnr
 from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.streaming import restorer
 
@@ -27,18 +29,14 @@ def main() -> None:
     ours, rows = restorer(arguments.weights, "cpu"), []
     for path in sorted(arguments.clean_dir.rglob("*.mp4")):
         video = [stored(frame) for frame in read_clip(path, arguments.frames)]
-        before, after = np.stack([shown(planes) for planes in video]), restored_by(ours, video)
+        clips = np.stack([shown(planes) for planes in video]), restored_by(ours, video)
         # As they are shown: in 8 bits.
-        errors = ((np.round(after * 255) - np.round(before * 255)) ** 2).mean((1, 2, 3))
-        rows.append((path.stem, *map(psnr_db, (errors.mean(), errors[0], errors.max()))))
+        before, after = (torch.from_numpy(np.round(clip * 255) / 255) for clip in clips)
+        frames = psnr(after, before)
+        rows.append((path.stem, float(psnr(after[None], before[None])), float(frames[0]), float(frames.min())))
     print(f"{'clip':28s} {'all':>7s} {'first':>7s} {'worst':>7s}")
     for name, *scores in sorted(rows, key=lambda row: row[1]):
         print(f"{name:28s}" + "".join(f" {score:7.1f}" for score in scores))
-
-
-def psnr_db(squared_error: float) -> float:
-    """Of a mean squared error in code values."""
-    return 10 * float(np.log10(255**2 / max(squared_error, 1e-6)))
 
 
 if __name__ == "__main__":

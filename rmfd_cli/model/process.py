@@ -1,4 +1,7 @@
-"""Settings of the whole process, for speed on a CPU: the command line makes them, the library never does by itself."""
+"""Settings of the whole process, for speed on a CPU: the command line makes them, and what the library starts for itself.
+
+The process that calls the library is left as it is.
+"""
 
 import ctypes
 import sys

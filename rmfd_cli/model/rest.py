@@ -38,7 +38,7 @@ def resting_cells(moved: Tensor) -> Tensor:
     Args:
         moved: how far cells have moved since the frame before, in cells, `[B, H/8, W/8, 2]`.
     """
-    return 1 - _rising(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX)
+    return 1 - rising(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX)
 
 
 def calm_of(taken: Tensor, resting: Tensor, last: Tensor | None) -> Tensor:
@@ -71,7 +71,7 @@ def settle(
         and shown the same: from 0 to 1, a running mean that motion ends at once, `[B, 1, H/8, W/8]`.
     """
     rain, rest = calm.chunk(2, 1)
-    weight = resting * _rising(rain, *_RAIN) * _rising(rest, *_RESTING)
+    weight = resting * rising(rain, *_RAIN) * rising(rest, *_RESTING)
     if not weight.any():
         return estimate, torch.zeros_like(rested)
     # Every other row says as much.
@@ -81,7 +81,7 @@ def settle(
     same = torch.exp(-((F.max_pool2d(difference, 3, 1, 1) / _DIFFERENCE) ** 2))
     rested = torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
     least, most = MEMORY_SHARE
-    share = least + (most - least) * _rising(rested, *_RESTED)
+    share = least + (most - least) * rising(rested, *_RESTED)
     how = torch.cat([weight * same, share], 1)
     settled = Image(
         _towards(estimate.luma, memory.luma, following.luma, enlarge(how, CELL_PX)),
@@ -96,6 +96,6 @@ def _towards(estimate: Tensor, memory: Tensor, following: Tensor, how: Tensor) -
     return torch.lerp(estimate, torch.lerp(median, memory, share), weight)
 
 
-def _rising(x: Tensor, start: float, end: float) -> Tensor:
+def rising(x: Tensor, start: float, end: float) -> Tensor:
     """0 up to `start`, 1 from `end` on."""
     return ((x - start) / (end - start)).clamp(0, 1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rmfd_cli.model.image import Image, enlarge
+from rmfd_cli.model.rest import rising
 from rmfd_cli.model.veil import CELL_PX
 
 _AGREEMENT = 0.03
@@ -42,8 +43,7 @@ def spare(departure: Image, agreement: Tensor, rain: Tensor) -> Image:
         agreement: from `agreement_of`.
         rain: how much light was taken off frames before this one, `[B, 1, 1, 1]`, the first half of `rest.calm_of`.
     """
-    least, most = _LITTLE_RAIN
-    doubt = 1 - ((rain - least) / (most - least)).clamp(0, 1)
+    doubt = 1 - rising(rain, *_LITTLE_RAIN)
     if not doubt.any():
         return departure
     weight = 1 - doubt * (1 - agreement)

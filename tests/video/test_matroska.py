@@ -1,11 +1,9 @@
 """Matroska files that are whole are known to be, however they were written; frames that are gone are missed."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.matroska import torn_at
 from rmfd_cli.video.reader import VideoReader
 from tests import media
@@ -13,11 +11,11 @@ from tests import media
 
 def muxed(target: Path, source: Path, *options: str, piped: bool = False) -> Path:
     """The streams of `source` as they are, in another Matroska file."""
-    command = [find_ffmpeg(), "-v", "error", "-nostdin", "-y", "-i", str(source), "-map", "0", "-c", "copy", *options]
+    command = ("-i", source, "-map", "0", "-c", "copy", *options)
     if piped:
-        target.write_bytes(subprocess.run([*command, "-f", "matroska", "-"], capture_output=True, check=True).stdout)
+        target.write_bytes(media.ffmpeg(*command, "-f", "matroska", "-"))
     else:
-        subprocess.run([*command, str(target)], check=True)
+        media.ffmpeg(*command, target)
     return target
 
 
