@@ -33,9 +33,9 @@ from rmfd_cli.model.image import Image, from_rgb
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.values import Cleared, Recovered, Registered, State, Window
 from rmfd_cli.options import TrainOptions
-from rmfd_cli.training.data import Batch
 from rmfd_cli.training.loop import train
 from rmfd_cli.training.losses import ClipEstimates
+from rmfd_cli.training.packed import Packed, full_size, to_numbers
 from rmfd_cli.training.unroll import Steps, run_clip
 
 LEARNING_RATE = 2e-4
@@ -105,9 +105,11 @@ def seeing_two_ahead() -> Iterator[None]:
             backwards=back.backwards, backwards_half=back.backwards_half, backwards_coarse=back.backwards_coarse
         )
 
-    def stepped(network: Steps, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
-        images = [from_rgb(frame) for frame in batch.rainy.unbind(1)]
-        seconds = [second_of(images, list(batch.to_following.unbind(1)), t) for t in frames]
+    def stepped(network: Steps, batch: Packed, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
+        images = [from_rgb(to_numbers(frame)) for frame in batch.rainy.unbind(1)]
+        pixels = (batch.rainy.shape[-2], batch.rainy.shape[-1])
+        onwards = [full_size(flow, pixels) for flow in batch.to_following.unbind(1)]
+        seconds = [second_of(images, onwards, t) for t in frames]
         pictures = zip(*(second.image for second in seconds), strict=True)
         coming.append(Second(Image(*map(torch.cat, map(list, pictures))), torch.cat([second.flow for second in seconds])))
         return run_clip(network, batch, frames, state)

@@ -44,7 +44,8 @@ from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.values import Window
 from rmfd_cli.model.veil import CELL_PX, LIGHT, VeilEstimate
 from rmfd_cli.training.clips import Clip, load_clips
-from rmfd_cli.training.data import Batch, draw_clip, rain_on, stack
+from rmfd_cli.training.data import draw_clip, rain_on
+from rmfd_cli.training.packed import Packed, full_size, stack, to_numbers
 
 PIECE_PX = 320
 FRAMES = 12
@@ -131,7 +132,7 @@ def thicken(estimate: VeilEstimate, margin: float, gain: float) -> None:
         weight[0] *= gain
 
 
-class Rainy(Dataset[Batch]):
+class Rainy(Dataset[Packed]):
     """Large pieces of clean clips, rained on, by number.
 
     Args:
@@ -146,7 +147,7 @@ class Rainy(Dataset[Batch]):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, number: int) -> Batch:
+    def __getitem__(self, number: int) -> Packed:
         """One clip, without the first dimension of a batch."""
         if number >= self.count:
             raise IndexError(number)
@@ -154,7 +155,7 @@ class Rainy(Dataset[Batch]):
         return rain_on(draw_clip(self.clips, rng, FRAMES, PIECE_PX), rng)
 
 
-def draw(rainy: Rainy, at_once: int, workers: int) -> Iterator[Batch]:
+def draw(rainy: Rainy, at_once: int, workers: int) -> Iterator[Packed]:
     """All of them, so many at once, drawn ahead by so many processes."""
     loader = DataLoader(
         rainy,
@@ -168,7 +169,7 @@ def draw(rainy: Rainy, at_once: int, workers: int) -> Iterator[Batch]:
 
 
 @torch.inference_mode()
-def look(model: Rmfd, batch: Batch, teacher: Rmfd | None = None) -> list[Seen]:
+def look(model: Rmfd, batch: Packed, teacher: Rmfd | None = None) -> list[Seen]:
     """Four frames of each clip, as the estimate of the veil sees them, half precision.
 
     Args:
@@ -180,20 +181,21 @@ def look(model: Rmfd, batch: Batch, teacher: Rmfd | None = None) -> list[Seen]:
     hook = model.recovery.veil.register_forward_pre_hook(lambda module, inputs: given.extend(x.clone() for x in inputs))
     frames, state, teachers_state = [], None, None
     for t in range(FRAMES - 1):
-        images = (from_rgb(batch.rainy[:, k]) for k in (max(0, t - 1), t, t + 1))
-        registered = model.register(Window(*images, batch.to_previous[:, t], batch.to_following[:, t]))
+        images = (from_rgb(to_numbers(batch.rainy[:, k])) for k in (max(0, t - 1), t, t + 1))
+        flows = (full_size(x[:, t], (PIECE_PX, PIECE_PX)) for x in (batch.to_previous, batch.to_following))
+        registered = model.register(Window(*images, *flows))
         given.clear()
         recovered, state = model.recover(registered, state)
         if teacher:
             taught, teachers_state = teacher.recover(registered, teachers_state)
         if t in KEPT_FRAMES:
             features, cells, light = (x.half() for x in given)
-            pixels = (_one_of_each_cell(x) for x in (to_rgb(recovered.hazy), batch.clean[:, t]))
+            pixels = (_one_of_each_cell(x) for x in (to_rgb(recovered.hazy), to_numbers(batch.clean[:, t])))
             if teacher:
                 veil, airlight = taught.veil.half(), taught.airlight.half()
                 frames.append(Seen(features, cells, light, *pixels, veil[:, :1], airlight, veil[:, 1:]))
                 continue
-            transmission = F.avg_pool2d(batch.transmission[:, t], CELL_PX).half()
+            transmission = F.avg_pool2d(batch.transmission[:, t].float(), CELL_PX).half()
             flow = _one_of_each_cell(batch.flow[:, t])
             frames.append(Seen(features, cells, light, *pixels, transmission, batch.airlight[:, 0].half(), flow))
     hook.remove()

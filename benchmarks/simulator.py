@@ -1,11 +1,13 @@
 """How fast it rains: frames per second and memory of the simulator, and what it costs a training step beside the network.
 
-    python benchmarks/simulator.py [--clip examples/rain.mp4] [--frames 8] [--repeats 5] [--batches 2] [--threads 1]
+    python benchmarks/simulator.py [--clip examples/rain.mp4] [--frames 8] [--repeats 5] [--batches 2] [--threads 1] \
+        [--workers 2]
 
 Rendering: each row is a process of its own, whose peak memory counts. A row is `--repeats` draws of one preset over a clip
 of `--frames` frames, after a draw that does not count. Training step: the options and the process settings of `rmfd train`;
 drawing and learning, which training does at the same time, are timed in turn, so that a noisy machine strikes both. One
-thread is the default, since it compares the work itself. What it rains on matters to neither.
+thread is the default, since it compares the work itself. Drawing ahead: how many clips so many processes draw and hand over
+in a second while nobody learns, which is what bounds a GPU. What it rains on matters to none of them.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import multiprocessing
 import resource
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +29,12 @@ from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.rain.presets import preset
 from rmfd_cli.rain.render import render
-from rmfd_cli.training.batches import Lesson
+from rmfd_cli.training.batches import Draw, Lesson, Sources, steps
 from rmfd_cli.training.clips import Clip
-from rmfd_cli.training.data import Batch, clip_flows, draw_batch
+from rmfd_cli.training.data import clip_flows, draw_batch
 from rmfd_cli.training.learner import Learner, make_learner, update
 from rmfd_cli.training.losses import LossWeights
+from rmfd_cli.training.packed import Packed, to_numbers
 from rmfd_cli.training.parallel import Ranks
 
 PRESETS = ("light", "violent")
@@ -49,13 +53,14 @@ class Rendering(NamedTuple):
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Prints all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=Path(__file__).parents[1] / "examples" / "rain.mp4")
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batches", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     print(f"rendering {arguments.frames} frames at a time, threads: {arguments.threads}")
     for size_px in SIZES_PX:
@@ -66,6 +71,7 @@ def main() -> None:
     use_threads(arguments.threads)
     keep_freed_memory()
     training_step(arguments.clip, arguments.batches)
+    drawing_ahead(arguments.clip, arguments.workers)
 
 
 def use_threads(number: int) -> None:
@@ -111,7 +117,7 @@ def training_step(path: Path, batches: int) -> None:
     learner = make_learner(options, None, None, Ranks(), torch.device("cpu"))
     rows: dict[str, list[float]] = {}
 
-    def draw(number: int, size: int) -> Batch:
+    def draw(number: int, size: int) -> Packed:
         return draw_batch(clips, options.seed, number, size=size, frames=frames, crop_px=options.crop_px)
 
     learn(learner, draw(0, 1), options)
@@ -121,10 +127,10 @@ def training_step(path: Path, batches: int) -> None:
         drawn = time.perf_counter()
         learn(learner, batch, options)
         learnt = time.perf_counter()
-        for k, clean in enumerate(batch.clean):
+        for k, clean in enumerate(to_numbers(batch.clean)):
             render(clean, preset("random", np.random.default_rng([number, k])), torch.Generator().manual_seed(k))
         rained = time.perf_counter()
-        for rainy in batch.rainy:
+        for rainy in to_numbers(batch.rainy):
             clip_flows(rainy)
         for name, seconds in (
             ("drawing the batch", drawn - began),
@@ -142,7 +148,27 @@ def training_step(path: Path, batches: int) -> None:
     print(f"{'ratio of drawing to learning':68s} {drawing / learning:9.2f}")
 
 
-def learn(learner: Learner, batch: Batch, options: TrainOptions) -> None:
+def drawing_ahead(path: Path, workers: int) -> None:
+    """Clips that processes hand over in a second, and what the process that learns has to do for it."""
+    batches, first = 4 * workers, workers  # each has begun its second one by then
+    options = TrainOptions(data=str(path), validation=str(path), batch_size=16, updates_per_clip=4, workers=workers)
+    options = replace(options, steps=options.updates_per_clip * (first + batches + 1))
+    clip: Clip = np.rint(read_clip(path, 64) * 255).astype(np.uint8)
+    marks: list[tuple[float, float]] = []
+    for step, lesson in steps(Draw(Sources([clip]), options, Ranks()), 0, torch.device("cpu")):
+        if step % options.updates_per_clip == 0:
+            # What a copy to a device would do.
+            mib = sum(x.clone().nbytes for x in lesson.batch) / 2**20
+            marks.append((time.perf_counter(), time.process_time()))
+    (began, busy), (ended, still_busy) = marks[first], marks[-1]
+    print(
+        f"\ndrawing ahead, {workers} processes: {batches * options.batch_size / (ended - began):.1f} clips a second, "
+        f"{mib / options.batch_size:.1f} MiB each; {1e3 * (still_busy - busy) / batches / options.batch_size:.1f} ms of the "
+        "process that learns for each"
+    )
+
+
+def learn(learner: Learner, batch: Packed, options: TrainOptions) -> None:
     """All updates on one batch, as the training loop makes them."""
     state = None
     for part in range(options.updates_per_clip):

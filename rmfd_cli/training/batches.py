@@ -18,7 +18,8 @@ from rmfd_cli.errors import MachineError, RmfdError, TrainingError
 from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.clips import Clip
-from rmfd_cli.training.data import Batch, concatenate, draw_batch, draw_clean
+from rmfd_cli.training.data import draw_batch, draw_clean
+from rmfd_cli.training.packed import Packed, concatenate
 from rmfd_cli.training.paired import Pair, draw_pairs
 from rmfd_cli.training.parallel import Ranks
 from rmfd_cli.training.real import draw_real
@@ -41,9 +42,9 @@ class Sources(NamedTuple):
 class Lesson(NamedTuple):
     """What one batch number stands for."""
 
-    batch: Batch
+    batch: Packed
     clean: Tensor | None
-    """Clean video for the discriminator, `[B, T, 3, H, W]`."""
+    """Clean video for the discriminator, `[B, T, 3, H, W]` uint8."""
 
     def to(self, device: torch.device) -> "Lesson":
         """The same on another device."""

@@ -3,15 +3,13 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from rmfd_cli import physics
-from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.flow import estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.image import split
 from rmfd_cli.rain.camera import photograph
 from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Coder
@@ -19,42 +17,11 @@ from rmfd_cli.rain.render import render
 from rmfd_cli.rain.styles import sample_camera
 from rmfd_cli.rain.weather import sample_weather
 from rmfd_cli.training.clips import Clip
+from rmfd_cli.training.packed import Packed, pack, stack, to_bytes, to_numbers
 from rmfd_cli.video.codec import recompress
 
 FREEZES = 0.04
 """Share of the clips where the camera has dropped a frame and shows the one before it twice."""
-
-
-class Batch(NamedTuple):
-    """Rainy clips with their ground truth, `[B, T, C, H, W]` float32 in [0, 1]."""
-
-    rainy: Tensor
-    clean: Tensor
-    """B as the same camera takes it without rain."""
-    hazy: Tensor
-    """H: what is left of `rainy` once streaks and drops are gone."""
-    transmission: Tensor
-    airlight: Tensor
-    """A, `[B, 1, 3, 1, 1]`."""
-    flow: Tensor
-    """U, one channel."""
-    to_previous: Tensor
-    to_following: Tensor
-    """`[B, T, H, W, 2]`, estimated on the rainy frames as at inference; zero at the ends of the clip."""
-    clean_known: Tensor = torch.ones(1, 1, 1, 1)
-    """`[B, 1, 1, 1, 1]`: 1 where `clean` is ground truth, 0 where mere filling."""
-    veil_known: Tensor = torch.ones(1, 1, 1, 1)
-    """The same of `transmission`, `airlight` and `flow`."""
-    hazy_known: Tensor = torch.ones(1, 1, 1, 1)
-    """The same of `hazy`, `[B, T or 1, 1, H or 1, W or 1]`."""
-
-    def part(self, frames: range) -> "Batch":
-        """Some frames of the same clips; what is one for the whole clip stays."""
-        return Batch(*(x[:, frames.start : frames.stop] if x.shape[1] > 1 else x for x in self))
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        return Batch(*(x.to(device, non_blocking=True) for x in self))
 
 
 def draw_clip(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px: int) -> Tensor:
@@ -79,7 +46,7 @@ def draw_clip(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop
         piece = _put_up_posts(piece, rng)
     if rng.random() < 0.5:
         piece = piece[:, :, ::-1]
-    clean = torch.from_numpy(np.ascontiguousarray(piece)).permute(0, 3, 1, 2).float() / 255
+    clean = to_numbers(torch.from_numpy(np.ascontiguousarray(piece)).permute(0, 3, 1, 2))
     if rng.random() < 0.3:
         clean = clean.pow(float(rng.uniform(0.7, 1.6))) * float(rng.uniform(0.6, 1.0))
     return clean.contiguous()
@@ -113,7 +80,7 @@ def _put_up_posts(piece: Clip, rng: np.random.Generator) -> Clip:
     return piece
 
 
-def draw_batch(clips: Sequence[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Batch:
+def draw_batch(clips: Sequence[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Packed:
     """A batch of training; it depends on nothing but its arguments, so that training resumes exactly.
 
     Args:
@@ -136,18 +103,18 @@ def draw_clean(clips: Sequence[Clip], seed: int, number: int, *, size: int, fram
     """Pieces of clean clips through a camera, as the truth of a rainy clip is, but of other scenes; as `draw_batch` draws.
 
     Returns:
-        `[size, frames, 3, crop, crop]` float32 in [0, 1].
+        `[size, frames, 3, crop, crop]` uint8.
     """
     drawn = []
     for rng in (np.random.default_rng([seed, number, k, 4]) for k in range(size)):
         clean, camera = draw_clip(clips, rng, frames, crop_px), sample_camera(rng)
         generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
         grainy = torch.stack([photograph(camera, frame, frame, generator)[1] for frame in clean])
-        drawn.append(grainy[_shown(frames, rng)])
+        drawn.append(to_bytes(grainy[_shown(frames, rng)]))
     return torch.stack(drawn)
 
 
-def rain_on(clean: Tensor, rng: np.random.Generator) -> Batch:
+def rain_on(clean: Tensor, rng: np.random.Generator) -> Packed:
     """Random weather over one clean clip `[T, 3, H, W]`, as a batch without its first dimension."""
     weather = sample_weather(rng)
     generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
@@ -161,9 +128,7 @@ def rain_on(clean: Tensor, rng: np.random.Generator) -> Batch:
         rainy = _coded(rainy, weather.camera.coder)
     shown = _shown(len(clean), rng)
     rainy, target, transmission, flow = (x[shown] for x in (rainy, target, layers.transmission, layers.flow))
-    hazy = physics.add_veil(target, transmission, layers.airlight, flow)
-    to_previous, to_following = clip_flows(rainy)
-    return Batch(rainy, target, hazy, transmission, layers.airlight, flow, to_previous, to_following)
+    return pack(rainy, target, (transmission, layers.airlight, flow), clip_flows(rainy))
 
 
 def _shown(frames: int, rng: np.random.Generator) -> Tensor:
@@ -176,33 +141,18 @@ def _shown(frames: int, rng: np.random.Generator) -> Tensor:
 
 def _coded(rainy: Tensor, coder: Coder) -> Tensor:
     """A clip `[T, 3, H, W]` as it comes out of the camera's coder."""
-    pictures = (rainy * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    pictures = to_bytes(rainy).permute(0, 2, 3, 1).cpu().numpy()
     coded = np.stack(list(recompress(iter(pictures), coder.codec, coder.crf, frame_rate=30)))
-    return (torch.from_numpy(coded).permute(0, 3, 1, 2).float() / 255).contiguous().to(rainy.device)
+    return to_numbers(torch.from_numpy(coded).permute(0, 3, 1, 2).contiguous()).to(rainy.device)
 
 
 def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
-    """Flows of every frame of `[T, 3, H, W]` to the frame before and after it; zero where there is none."""
+    """Flows of every frame of `[T, 3, H, W]` to the frame before and after it, as in `Packed`; zero where there is none."""
     lumas = [luma_for_flow(luma) for luma in split(rainy)[0][:, 0].cpu().numpy()]
     onwards = [estimate_flow(before, after) for before, after in itertools.pairwise(lumas)]
     still = np.zeros((*lumas[0].shape, 2), np.float32)
-    size = (rainy.shape[-2], rainy.shape[-1])
     to_previous, to_following = (
-        torch.from_numpy(np.stack([enlarge_flow(flow, size) for flow in flows])).to(rainy.device)
+        torch.from_numpy(np.stack(flows)).to(rainy.device)
         for flows in ([still, *map(reverse_flow, onwards)], [*onwards, still])
     )
     return to_previous, to_following
-
-
-def stack(clips: list[Batch]) -> Batch:
-    """Several clips, as batches without their first dimension, to one batch."""
-    return Batch(*(torch.stack(column) for column in zip(*clips, strict=True)))
-
-
-def concatenate(batches: list[Batch]) -> Batch:
-    """Several batches to one; what one has but once for all frames or pixels is repeated where another has it for each."""
-    columns = []
-    for column in zip(*batches, strict=True):
-        sizes = [max(lengths) for lengths in zip(*(x.shape[1:] for x in column), strict=True)]
-        columns.append(torch.cat([x.expand(-1, *sizes) for x in column]))
-    return Batch(*columns)

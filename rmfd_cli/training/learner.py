@@ -19,6 +19,7 @@ from rmfd_cli.training.adversary import Adversary, deception, judge_better, make
 from rmfd_cli.training.batches import Lesson
 from rmfd_cli.training.checkpoints import Stateful
 from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
+from rmfd_cli.training.packed import to_numbers
 from rmfd_cli.training.parallel import Ranks, synchronized
 from rmfd_cli.training.unroll import Unrolled, compiled
 
@@ -116,7 +117,7 @@ def update(
         raise FloatingPointError("the loss or its gradient is not a number")
     values = {name: float(value.detach()) for name, value in terms.items()}
     if adversary is not None and lesson.clean is not None:
-        clean = lesson.clean[:, frames.start : frames.stop]
+        clean = to_numbers(lesson.clean[:, frames.start : frames.stop])
         values[JUDGE] = judge_better(adversary, clean, estimates.image.float())
     learner.optimizer.step()
     return values, None if state is None else State(*(x.detach() for x in state))

@@ -12,7 +12,7 @@ from rmfd_cli.model.align import warp
 from rmfd_cli.model.image import Image, enlarge, to_rgb
 from rmfd_cli.model.values import Restored
 from rmfd_cli.model.veil import CELL_PX
-from rmfd_cli.training.data import Batch
+from rmfd_cli.training.packed import Batch, full_size
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def _dark_terms(image: Tensor, batch: Batch) -> dict[str, Tensor]:
     if not real.any():
         return dict.fromkeys(("dark_change", "dark"), image.new_zeros(()))
     dark = image.amin(2, keepdim=True)
-    before = warp(dark[:, :-1].flatten(0, 1), batch.to_previous[:, 1:].flatten(0, 1))
+    flows = full_size(batch.to_previous[:, 1:].flatten(0, 1), (dark.shape[-2], dark.shape[-1]))
+    before = warp(dark[:, :-1].flatten(0, 1), flows)
     change = (dark[:, 1:] - before.view_as(dark[:, 1:])).abs()
     agree = batch.hazy_known.expand_as(dark)[:, 1:]
     return {"dark_change": (change * agree * real).mean(), "dark": (dark.clamp(min=0) * real).mean()}

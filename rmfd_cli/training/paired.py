@@ -13,7 +13,8 @@ from torch import Tensor
 
 from rmfd_cli.errors import InputError, RmfdError, TrainingError
 from rmfd_cli.training.clips import MAX_FRAMES, Clip, find_clips, is_clip, read_clip
-from rmfd_cli.training.data import Batch, clip_flows
+from rmfd_cli.training.data import clip_flows
+from rmfd_cli.training.packed import Packed, pack, stack, to_numbers
 from rmfd_cli.video.names import natural
 
 RAINY = ("rainy", "rain", "input", "lq")
@@ -66,7 +67,7 @@ def find_pairs(directory: Path) -> list[tuple[Path, Path]]:
     return sorted(pairs, key=lambda pair: natural(str(pair[0])))
 
 
-def draw_pairs(pairs: Sequence[Pair], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Batch:
+def draw_pairs(pairs: Sequence[Pair], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Packed:
     """Random pieces of random pairs, at their own scale and pace, half of them mirrored; never upside down or reversed.
 
     Args:
@@ -77,11 +78,10 @@ def draw_pairs(pairs: Sequence[Pair], seed: int, number: int, *, size: int, fram
         frames: frames per clip.
         crop_px: height and width of the pieces.
     """
-    clips = [_draw_pair(pairs, np.random.default_rng([seed, number, k, 1]), frames, crop_px) for k in range(size)]
-    return Batch(*(torch.stack(column) for column in zip(*clips, strict=True)))
+    return stack([_draw_pair(pairs, np.random.default_rng([seed, number, k, 1]), frames, crop_px) for k in range(size)])
 
 
-def _draw_pair(pairs: Sequence[Pair], rng: np.random.Generator, frames: int, crop_px: int) -> Batch:
+def _draw_pair(pairs: Sequence[Pair], rng: np.random.Generator, frames: int, crop_px: int) -> Packed:
     pair = pairs[int(rng.integers(len(pairs)))]
     length, height, width = pair.clean.shape[:3]
     start = int(rng.integers(max(1, length - frames + 1)))
@@ -95,14 +95,14 @@ def _draw_pair(pairs: Sequence[Pair], rng: np.random.Generator, frames: int, cro
         if source_px < crop_px:
             cut = np.stack([cv2.resize(frame, (crop_px, crop_px), interpolation=cv2.INTER_CUBIC) for frame in cut])
         cut = np.ascontiguousarray(cut[:, :, ::-1] if flip else cut)
-        return torch.from_numpy(cut).permute(0, 3, 1, 2).float().contiguous() / 255
+        return to_numbers(torch.from_numpy(cut).permute(0, 3, 1, 2).contiguous())
 
     rainy, clean = piece(pair.rainy), piece(pair.clean)
     one = torch.ones(frames, 1, crop_px, crop_px)
-    unknown = torch.zeros(1, 1, 1, 1)
+    unknown = torch.zeros(1, 1, 1, 1, dtype=torch.bool)
     # Filled as if there were no veil; the masks keep the loss from learning it.
-    layers = (clean, one, torch.zeros(1, 3, 1, 1), torch.zeros_like(one))
-    return Batch(rainy, clean, *layers, *clip_flows(rainy), veil_known=unknown, hazy_known=unknown)
+    veil = (one, torch.zeros(1, 3, 1, 1), torch.zeros_like(one))
+    return pack(rainy, clean, veil, clip_flows(rainy), veil_known=unknown, hazy_known=unknown)
 
 
 def _siblings(folder: Path) -> Iterator[tuple[Path, Path]]:

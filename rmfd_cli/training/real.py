@@ -17,7 +17,8 @@ from rmfd_cli.model.align import places, warp
 from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow
 from rmfd_cli.model.image import split
 from rmfd_cli.training.clips import Clip
-from rmfd_cli.training.data import Batch, clip_flows, stack
+from rmfd_cli.training.data import clip_flows
+from rmfd_cli.training.packed import Packed, pack, stack, to_numbers
 
 RADIUS = 2
 """Frames before and after that are asked."""
@@ -27,7 +28,7 @@ NOISE = 4 / 255
 """What is brighter than the median by less is taken for the camera's noise."""
 
 
-def draw_real(clips: Sequence[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Batch:
+def draw_real(clips: Sequence[Clip], seed: int, number: int, *, size: int, frames: int, crop_px: int) -> Packed:
     """Random pieces of random rainy clips, half of them mirrored, at most halved in size; never upside down or reversed.
 
     Args:
@@ -75,7 +76,7 @@ def covered_truth(rainy: Tensor) -> tuple[Tensor, Tensor]:
     return truth, trust
 
 
-def _draw(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px: int) -> Batch:
+def _draw(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px: int) -> Packed:
     clip = clips[int(rng.integers(len(clips)))]
     length, height, width = clip.shape[:3]
     source_px = int(min(crop_px * rng.uniform(1, 2), height, width))
@@ -87,19 +88,10 @@ def _draw(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px:
     piece = np.stack([cv2.resize(frame, (crop_px, crop_px), interpolation=shrink) for frame in piece])
     if rng.random() < 0.5:
         piece = piece[:, :, ::-1]
-    rainy = torch.from_numpy(np.ascontiguousarray(piece)).permute(0, 3, 1, 2).float().contiguous() / 255
+    rainy = to_numbers(torch.from_numpy(np.ascontiguousarray(piece)).permute(0, 3, 1, 2).contiguous())
     truth, trust = covered_truth(rainy)
     trust[length - start - RADIUS :] = 0  # frames that stand still agree about their rain
-    clear, unknown = torch.ones_like(trust), torch.zeros(1, 1, 1, 1)
-    return Batch(
-        rainy=rainy,
-        clean=truth,
-        hazy=truth,
-        transmission=clear,
-        airlight=torch.zeros(1, 3, 1, 1),
-        flow=torch.zeros_like(clear),
-        **dict(zip(("to_previous", "to_following"), clip_flows(rainy), strict=True)),
-        clean_known=unknown,
-        veil_known=unknown,
-        hazy_known=trust,
-    )
+    clear, unknown = torch.ones_like(trust), torch.zeros(1, 1, 1, 1, dtype=torch.bool)
+    veil = (clear, torch.zeros(1, 3, 1, 1), torch.zeros_like(clear))
+    known = {"clean_known": unknown, "veil_known": unknown, "hazy_known": trust > 0}
+    return pack(rainy, truth, veil, clip_flows(rainy), **known)

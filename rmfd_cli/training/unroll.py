@@ -11,8 +11,8 @@ from rmfd_cli.errors import MachineError
 from rmfd_cli.model.image import from_rgb
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.values import Recovered, Registered, Restored, State, Window
-from rmfd_cli.training.data import Batch
 from rmfd_cli.training.losses import ClipEstimates
+from rmfd_cli.training.packed import Packed, full_size, to_numbers
 
 
 class Steps(Protocol):
@@ -39,7 +39,7 @@ class Compiled(NamedTuple):
     refine: Callable[[Recovered, tuple[int, int]], Restored]
 
 
-def run_clip(network: Steps, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
+def run_clip(network: Steps, batch: Packed, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
     """Steps the network through frames of a batch of clips.
 
     Windows are registered and estimates refined all at once, the frames of a clip as so many clips: fewer and larger
@@ -55,9 +55,10 @@ def run_clip(network: Steps, batch: Batch, frames: range, state: State | None) -
         The estimates for these frames and the state after them.
     """
     size, last = batch.rainy.shape[0], batch.rainy.shape[1] - 1
-    images = {t: from_rgb(batch.rainy[:, t]) for t in range(max(frames.start - 1, 0), min(frames.stop, last) + 1)}
+    images = {t: from_rgb(to_numbers(batch.rainy[:, t])) for t in range(max(frames.start - 1, 0), min(frames.stop, last) + 1)}
     around = ([images[min(max(t + shift, 0), last)] for t in frames] for shift in (-1, 0, 1))
-    flows = (torch.cat([flow[:, t] for t in frames]) for flow in (batch.to_previous, batch.to_following))
+    pixels = (batch.rainy.shape[-2], batch.rainy.shape[-1])
+    flows = (full_size(torch.cat([x[:, t] for t in frames]), pixels) for x in (batch.to_previous, batch.to_following))
     registered = network.register(Window(*(_with_tensors(column, torch.cat) for column in around), *flows))
     found: list[Recovered] = []
     for start in range(0, size * len(frames), size):
@@ -95,7 +96,7 @@ class Unrolled(nn.Module):
         self.model = model
         self._steps: Steps = steps or model
 
-    def forward(self, batch: Batch, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
+    def forward(self, batch: Packed, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
         """As `run_clip`."""
         return run_clip(self._steps, batch, frames, state)
 

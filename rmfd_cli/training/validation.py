@@ -12,7 +12,8 @@ from rmfd_cli.model.int8 import Ranges, inputs_of, ranges_of
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.clips import Clip
-from rmfd_cli.training.data import Batch, draw_batch
+from rmfd_cli.training.data import draw_batch
+from rmfd_cli.training.packed import Packed
 from rmfd_cli.training.unroll import run_clip
 
 VALIDATION_SEED = 1_000_003
@@ -57,7 +58,7 @@ class Validation:
         return ClipScores(*(Score(*(sum(x) / len(x) for x in zip(*column, strict=True))) for column in columns))
 
 
-def held_out_batches(clips: Sequence[Clip], options: TrainOptions) -> list[Batch]:
+def held_out_batches(clips: Sequence[Clip], options: TrainOptions) -> list[Packed]:
     """The batches to validate on, a clip each."""
     size = options.crop_px * 3 // 2
     return [
@@ -67,21 +68,22 @@ def held_out_batches(clips: Sequence[Clip], options: TrainOptions) -> list[Batch
 
 
 @torch.inference_mode()
-def validate(model: Rmfd, batches: Sequence[Batch], device: torch.device) -> Validation:
+def validate(model: Rmfd, batches: Sequence[Packed], device: torch.device) -> Validation:
     """Restores every clip from its first frame on and compares it with the truth."""
     with inputs_of(model, but=model.recovery.veil) as seen:
         clips, pictures = zip(*(_scored(model, batch.to(device)) for batch in batches), strict=True)
     return Validation(clips, torch.stack(pictures[:PICTURES]), ranges_of(seen))
 
 
-def _scored(model: Rmfd, batch: Batch) -> tuple[ClipScores, Tensor]:
+def _scored(model: Rmfd, clip: Packed) -> tuple[ClipScores, Tensor]:
     """The scores of a clip, and its frame in the middle as in `Validation.pictures`."""
-    frames = batch.rainy.shape[1]
-    estimates, _ = run_clip(model, batch, range(frames), model.initial_state())
-    rainy, clean = batch.rainy[0], batch.clean[0]
+    frames = range(clip.rainy.shape[1])
+    estimates, _ = run_clip(model, clip, frames, model.initial_state())
+    whole = clip.part(frames)
+    rainy, clean = whole.rainy[0], whole.clean[0]
     coarse, restored = estimates.coarse[0].clamp(0, 1), estimates.image[0].clamp(0, 1)
     scores = (
         Score(float(psnr(x, clean).clamp(max=HIGHEST_DB).mean()), float(ssim(x, clean).mean()))
         for x in (rainy, coarse, restored)
     )
-    return ClipScores(*scores), torch.cat([x[frames // 2] for x in (rainy, restored, clean)], -1).cpu()
+    return ClipScores(*scores), torch.cat([x[len(frames) // 2] for x in (rainy, restored, clean)], -1).cpu()

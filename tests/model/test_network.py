@@ -15,6 +15,7 @@ from rmfd_cli.model.streaming import find_weights, restore
 from rmfd_cli.model.values import State, Window
 from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows
+from rmfd_cli.training.packed import full_size
 from rmfd_cli.types import Ycc
 from rmfd_cli.video.ycc import ycc_of_rgb
 from tests.model.rainy import rained_on, texture
@@ -41,7 +42,8 @@ def clip(frames: int, height: int = 40, width: int = 56, seed: int = 0) -> list[
 
 def windows(frames: list[np.ndarray]) -> list[Window]:
     rainy = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 255
-    back, ahead = clip_flows(rainy)
+    size = (rainy.shape[-2], rainy.shape[-1])
+    back, ahead = (full_size(flows, size) for flows in clip_flows(rainy))
     last = len(frames) - 1
     images = [from_rgb(frame[None]) for frame in rainy]
     return [

@@ -149,12 +149,13 @@ def test_pairs_that_do_not_match_are_named_and_left_out(tmp_path):
 
 
 def test_a_pair_is_cut_at_the_same_place_and_teaches_no_layers(pairs):
-    batch = draw_pairs(pairs, 1, 2, size=3, frames=4, crop_px=48)
+    packed = draw_pairs(pairs, 1, 2, size=3, frames=4, crop_px=48)
+    batch = packed.part(range(4))
     # Both files of this pair were coded from the same pictures.
     assert (batch.rainy - batch.clean).abs().max() < 1e-6
     assert batch.rainy.std() > 0.05
     model = Rmfd(TINY)
-    estimates, _ = run_clip(model, batch, range(4), None)
+    estimates, _ = run_clip(model, packed, range(4), None)
     silent = ("hazy", "transmission", "airlight", "flow")
     model.zero_grad()
     terms = losses(estimates, batch, LossWeights())
@@ -168,7 +169,7 @@ def test_pairs_and_rain_are_mixed_by_share(folder, tmp_path, pairs):
     def simulated(share: float, data: bool = True) -> float:
         sources = Sources(load_clips(folder) if data else [], pairs)
         draw = Draw(sources, options(folder, tmp_path, batch_size=4, clip_frames=2, paired_share=share), Ranks())
-        return float(torch.cat([draw[n].batch.veil_known.flatten() for n in range(8)]).mean())
+        return float(torch.cat([draw[n].batch.veil_known.flatten() for n in range(8)]).float().mean())
 
     assert simulated(0) == 1
     assert 0.2 < simulated(0.5) < 0.8
@@ -210,7 +211,7 @@ def test_a_batch_without_real_rain_has_every_term(folder, tmp_path):
     for share in (0.0, 1.0):
         wanted = options(folder, tmp_path, stage=2, updates_per_clip=1, real_share=share)
         batch = Draw(Sources(clips, real_rain=clips), wanted, Ranks())[0].batch
-        terms = losses(run_clip(model, batch, range(3), None)[0], batch, LossWeights())
+        terms = losses(run_clip(model, batch, range(3), None)[0], batch.part(range(3)), LossWeights())
         assert all(torch.isfinite(value) for value in terms.values())
         names.append(list(terms))
     assert names[0] == names[1]

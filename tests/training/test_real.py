@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from rmfd_cli.training.data import concatenate, draw_batch
+from rmfd_cli.training.data import draw_batch
 from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
+from rmfd_cli.training.packed import Batch, Packed, concatenate
 from rmfd_cli.training.real import NOISE, RADIUS, covered_truth, draw_real
 
 FRAMES, SIZE = 9, 64
@@ -82,7 +83,7 @@ def clip() -> np.ndarray:
 def test_a_short_clip_teaches_nothing_where_it_stands_still(clip):
     batch = draw_real([clip], 1, 0, size=2, frames=FRAMES + 5, crop_px=32)
     assert batch.rainy.shape == (2, FRAMES + 5, 3, 32, 32)
-    assert batch.hazy_known[:, RADIUS : FRAMES - RADIUS].mean() > 0.5
+    assert batch.hazy_known[:, RADIUS : FRAMES - RADIUS].float().mean() > 0.5
     assert batch.hazy_known[:, FRAMES - RADIUS :].sum() == 0
 
 
@@ -92,13 +93,17 @@ def test_a_draw_depends_on_seed_and_number_alone(clip):
     assert not torch.equal(one.rainy, other.rainy)
 
 
+def whole(batch: Packed) -> Batch:
+    return batch.part(range(batch.rainy.shape[1]))
+
+
 def estimates_of(image: torch.Tensor, transmission: float = 1.0) -> ClipEstimates:
     one = torch.ones_like(image[:, :, :1])
     return ClipEstimates(image, image, image, transmission * one, 0.8 * one[..., :1, :1].repeat(1, 1, 3, 1, 1), 0 * one)
 
 
 def test_only_the_trusted_part_of_real_rain_teaches(clip):
-    batch = draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32)
+    batch = whole(draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32))
     image = batch.rainy.clone().requires_grad_(True)
     terms = losses(estimates_of(image), batch, LossWeights())
     (gradient,) = torch.autograd.grad(terms["image"] + terms["hazy"] + terms["coarse"] + terms["structure"], image)
@@ -110,14 +115,14 @@ def test_only_the_trusted_part_of_real_rain_teaches(clip):
 
 
 def test_real_rain_says_nothing_of_the_veil(clip):
-    batch = draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32)
+    batch = whole(draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32))
     clear, misty = (losses(estimates_of(batch.hazy, t), batch, LossWeights()) for t in (1.0, 0.5))
     assert clear["transmission"] == misty["transmission"]
     assert clear["airlight"] == misty["airlight"] == 0
 
 
 def test_what_is_refined_is_the_trusted_truth_without_the_veil(clip):
-    batch = draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32)
+    batch = whole(draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32))
     misty = estimates_of(batch.hazy, 0.5)
     unveiled = (batch.hazy - 0.5 * 0.8) / 0.5
     right, wrong = (losses(misty._replace(image=x), batch, LossWeights())["image"] for x in (unveiled, batch.hazy))
@@ -125,8 +130,8 @@ def test_what_is_refined_is_the_trusted_truth_without_the_veil(clip):
 
 
 def test_darkness_is_asked_of_real_rain_alone(clip):
-    simulated = draw_batch([clip], 1, 0, size=1, frames=FRAMES, crop_px=32)
-    real = draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32)
+    simulated = whole(draw_batch([clip], 1, 0, size=1, frames=FRAMES, crop_px=32))
+    real = whole(draw_real([clip], 1, 0, size=1, frames=FRAMES, crop_px=32))
     for name in ("dark", "dark_change"):
         without, rainy, dry = (
             losses(estimates_of(image), batch, LossWeights())[name]

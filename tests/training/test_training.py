@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from rmfd_cli import physics
 from rmfd_cli.errors import OutputError, TrainingError, UsageError
 from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.flow import enlarge_flow
 from rmfd_cli.model.image import from_rgb, to_rgb
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.values import Window
@@ -19,10 +21,11 @@ from rmfd_cli.rain.weather import DRY, PERFECT_CAMERA
 from rmfd_cli.training.batches import Draw, Lesson
 from rmfd_cli.training.checkpoints import checkpoint_path
 from rmfd_cli.training.clips import load_clips, read_clip
-from rmfd_cli.training.data import Batch, draw_batch, draw_clean, draw_clip, rain_on
+from rmfd_cli.training.data import draw_batch, draw_clean, draw_clip, rain_on
 from rmfd_cli.training.learner import make_learner, update
 from rmfd_cli.training.loop import HELD_OUT_FRAMES, train
 from rmfd_cli.training.losses import ClipEstimates, LossWeights, losses
+from rmfd_cli.training.packed import Batch, Packed, full_size, pack, to_bytes, to_numbers
 from rmfd_cli.training.parallel import Ranks
 from rmfd_cli.training.schedule import place
 from rmfd_cli.training.unroll import run_clip
@@ -47,8 +50,12 @@ def clips(folder):
     return load_clips(folder)
 
 
-def run_whole(model: Rmfd, batch: Batch) -> ClipEstimates:
+def run_whole(model: Rmfd, batch: Packed) -> ClipEstimates:
     return run_clip(model, batch, range(batch.rainy.shape[1]), model.initial_state())[0]
+
+
+def whole(batch: Packed) -> Batch:
+    return batch.part(range(batch.rainy.shape[1]))
 
 
 def test_clips_are_found_and_decoded(clips):
@@ -57,7 +64,7 @@ def test_clips_are_found_and_decoded(clips):
 
 
 def test_a_step_s_batch_depends_on_seed_and_step_alone(clips):
-    def draw(seed: int, step: int) -> Batch:
+    def draw(seed: int, step: int) -> Packed:
         return draw_batch(clips, seed, step, size=2, frames=3, crop_px=32)
 
     for first, second in zip(draw(1, 7), draw(1, 7), strict=True):
@@ -67,15 +74,40 @@ def test_a_step_s_batch_depends_on_seed_and_step_alone(clips):
 
 
 def test_batches_hold_what_they_say(clips):
-    batch = draw_batch(clips, 3, 0, size=2, frames=4, crop_px=48)
+    packed = draw_batch(clips, 3, 0, size=2, frames=4, crop_px=48)
+    batch = whole(packed)
     assert batch.rainy.shape == batch.clean.shape == batch.hazy.shape == (2, 4, 3, 48, 48)
     assert batch.transmission.shape == batch.flow.shape == (2, 4, 1, 48, 48)
     assert batch.airlight.shape == (2, 1, 3, 1, 1)
-    assert batch.to_previous.shape == (2, 4, 48, 48, 2)
-    assert not batch.to_previous[:, 0].any()
-    assert not batch.to_following[:, -1].any()
+    assert packed.to_previous.shape == packed.to_following.shape == (2, 4, 24, 24, 2)
+    assert not packed.to_previous[:, 0].any()
+    assert not packed.to_following[:, -1].any()
     assert batch.rainy.min() >= 0
     assert batch.rainy.max() <= 1
+
+
+def test_what_is_packed_is_near_what_was_drawn():
+    rng = np.random.default_rng(3)
+    clean, rainy, transmission, flow = (
+        torch.from_numpy(rng.random((2, channels, 33, 47), np.float32)) for channels in (3, 3, 1, 1)
+    )
+    airlight, small = torch.full((1, 3, 1, 1), 0.8), rng.normal(0, 6, (2, 2, 17, 24, 2)).astype(np.float32)
+    flow = 0.1 * flow - 0.05
+    packed = pack(rainy, clean, (transmission, airlight, flow), (torch.from_numpy(small[0]), torch.from_numpy(small[1])))
+    batch = whole(Packed(*(x[None] for x in packed)))
+    for unpacked, drawn, step in ((batch.rainy, rainy, 0.5 / 255), (batch.clean, clean, 0.5 / 255), (batch.flow, flow, 1e-4)):
+        assert (unpacked[0] - drawn).abs().max() <= step + 1e-6
+    hazy = physics.add_veil(clean, transmission, airlight, flow)
+    assert (batch.hazy[0] - hazy).abs().max() < 0.7 / 255
+    large = full_size(packed.to_previous, (33, 47))
+    for flow_px, expected in zip(large.numpy(), small[0], strict=True):
+        np.testing.assert_allclose(flow_px, enlarge_flow(expected, (33, 47)), atol=1e-4)
+
+
+def test_a_clip_takes_a_quarter_of_its_numbers(clips):
+    packed = draw_batch(clips, 3, 0, size=1, frames=4, crop_px=48)
+    taken = sum(x.numel() * x.element_size() for x in packed)
+    assert taken < 0.25 * 4 * 48 * 48 * 15 * 4  # 15 float32 values for each pixel
 
 
 def test_pieces_are_mirrored_sideways_but_never_upside_down():
@@ -96,20 +128,20 @@ def test_every_parameter_gets_a_gradient(clips):
     # The last layer of the refinement starts at zero, which for one step holds back what lies before it.
     torch.nn.init.normal_(model.refinement.out.weight, std=0.01)
     batch = draw_batch(clips, 5, 1, size=3, frames=4, crop_px=48)
-    torch.stack(list(losses(run_whole(model, batch), batch, LossWeights()).values())).sum().backward()
+    torch.stack(list(losses(run_whole(model, batch), whole(batch), LossWeights()).values())).sum().backward()
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
 
 
 def test_a_clip_in_parts_gives_what_it_gives_whole(clips):
     model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=5, crop_px=32)
-    whole = run_whole(model, batch)
+    together = run_whole(model, batch)
     first, state = run_clip(model, batch, range(2), model.initial_state())
     second, _ = run_clip(model, batch, range(2, 5), state)
-    for name, all_frames, early, late in zip(whole._fields, whole, first, second, strict=True):
+    for name, all_frames, early, late in zip(together._fields, together, first, second, strict=True):
         assert torch.equal(all_frames, torch.cat([early, late], 1)), name
     part = batch.part(range(2, 5))
-    assert torch.equal(part.clean, batch.clean[:, 2:])
+    assert torch.equal(part.clean, whole(batch).clean[:, 2:])
     assert torch.equal(part.airlight, batch.airlight)
 
 
@@ -117,9 +149,9 @@ def test_frames_side_by_side_give_what_steps_in_a_row_give(clips):
     model, batch = Rmfd(TINY), draw_batch(clips, 5, 1, size=2, frames=4, crop_px=32)
     estimates = run_whole(model, batch)
     state = model.initial_state()
-    images = [from_rgb(frame) for frame in batch.rainy.unbind(1)]
+    images = [from_rgb(to_numbers(frame)) for frame in batch.rainy.unbind(1)]
     for t, image in enumerate(images):
-        flows = batch.to_previous[:, t], batch.to_following[:, t]
+        flows = (full_size(x[:, t], (32, 32)) for x in (batch.to_previous, batch.to_following))
         window = Window(images[max(t - 1, 0)], image, images[min(t + 1, 3)], *flows)
         restored, state = model.step(window, state)
         torch.testing.assert_close(estimates.image[:, t], to_rgb(restored.image), atol=1e-5, rtol=0)
@@ -147,9 +179,9 @@ def test_a_camera_s_coder_leaves_its_mark_on_the_rainy_frames_alone(monkeypatch,
     untouched = rain_on(clean, np.random.default_rng(1))
     monkeypatch.setattr("rmfd_cli.training.data.sample_weather", weather(Coder("h264", 30)))
     coded = rain_on(clean, np.random.default_rng(1))
-    assert torch.equal(untouched.rainy, clean)
-    assert torch.equal(coded.clean, clean)
-    assert 0 < (coded.rainy - clean).abs().mean() < 0.1
+    assert torch.equal(untouched.rainy, to_bytes(clean))
+    assert torch.equal(coded.clean, to_bytes(clean))
+    assert 0 < (to_numbers(coded.rainy) - clean).abs().mean() < 0.1
 
 
 def test_rain_is_taken_out_of_the_truth_and_the_camera_s_grain_is_not(monkeypatch, clips):
@@ -158,7 +190,7 @@ def test_rain_is_taken_out_of_the_truth_and_the_camera_s_grain_is_not(monkeypatc
     monkeypatch.setattr("rmfd_cli.training.data.sample_weather", lambda rng: rain)
     clean = draw_clip(clips, np.random.default_rng(3), 4, 48) * 0.5 + 0.2
     batch = rain_on(clean, np.random.default_rng(1))
-    assert (batch.clean - clean).std() == pytest.approx(0.03, rel=0.1)
+    assert (to_numbers(batch.clean) - clean).std() == pytest.approx(0.03, rel=0.1)
 
 
 def test_a_frame_that_the_camera_shows_twice_is_the_same_in_every_way(monkeypatch, clips):
@@ -166,7 +198,7 @@ def test_a_frame_that_the_camera_shows_twice_is_the_same_in_every_way(monkeypatc
     one, again = (draw_batch(clips, 5, 1, size=3, frames=4, crop_px=32) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(one, again, strict=True))
     for name in ("rainy", "clean", "hazy", "transmission", "flow"):
-        frames = getattr(one, name)
+        frames = getattr(whole(one), name)
         assert torch.equal(frames[:, 2], frames[:, 1]), name
     assert not torch.equal(one.rainy[:, 1], one.rainy[:, 0])
     example = draw_clean(clips, 5, 1, size=2, frames=4, crop_px=32)
@@ -174,8 +206,9 @@ def test_a_frame_that_the_camera_shows_twice_is_the_same_in_every_way(monkeypatc
 
 
 def test_a_perfect_estimate_costs_only_the_smoothing_of_the_error(clips):
-    batch = draw_batch(clips, 5, 2, size=2, frames=3, crop_px=32)
-    perfect = run_whole(Rmfd(TINY), batch)._replace(
+    packed = draw_batch(clips, 5, 2, size=2, frames=3, crop_px=32)
+    batch = whole(packed)
+    perfect = run_whole(Rmfd(TINY), packed)._replace(
         image=batch.clean,
         coarse=batch.clean,
         hazy=batch.hazy,
@@ -304,7 +337,8 @@ def test_a_loss_without_a_number_is_seen_even_if_no_gradient_is(clips, folder, t
     wanted = options(folder, tmp_path)
     learner = make_learner(wanted, TINY, None, Ranks(), CPU)
     batch = draw_batch(clips, 5, 1, size=1, frames=2, crop_px=32)
-    nothing = batch._replace(clean_known=torch.zeros(1, 1, 1, 1, 1), hazy_known=torch.zeros(1, 1, 1, 1, 1))
+    unknown = torch.zeros(1, 1, 1, 1, 1, dtype=torch.bool)
+    nothing = batch._replace(clean_known=unknown, hazy_known=unknown)
     with pytest.raises(FloatingPointError):  # the mean over no change at all is no number
         update(learner, Lesson(nothing, None), range(1), None, wanted, LossWeights())
 
