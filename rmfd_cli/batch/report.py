@@ -1,17 +1,15 @@
 """The outcome of a batch as a JSON file."""
 
 import json
-import os
-import secrets
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rmfd_cli.batch.run import Outcome
 from rmfd_cli.errors import OutputError
+from rmfd_cli.files import replace_whole
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -49,12 +47,8 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
     try:
         # ASCII: names that are no text survive as escapes.
-        temporary.write_text(json.dumps(report, indent=2) + "\n", "ascii")
-        os.replace(temporary, path)
+        replace_whole(path, (json.dumps(report, indent=2) + "\n").encode("ascii"))
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise OutputError(f"{path}: the report cannot be written: {error.strerror}") from error

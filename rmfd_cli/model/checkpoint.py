@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -14,6 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from rmfd_cli.errors import WeightsError
+from rmfd_cli.files import replace_whole
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.network import Rmfd
 
@@ -33,24 +32,6 @@ def export_weights(model: Rmfd, target: Path) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     metadata = {"config": json.dumps(asdict(model.config)), "ranges": json.dumps(model.ranges)}
     replace_whole(target, save(tensors, metadata=metadata))
-
-
-def replace_whole(target: Path, content: bytes | memoryview) -> None:
-    """Writes a file that is complete and on the disk before it gets its name; whatever goes wrong, nothing else is left.
-
-    Raises:
-        OSError: it cannot be written; an older file of this name stays.
-    """
-    partial = target.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def load_model(path: Path) -> Rmfd:

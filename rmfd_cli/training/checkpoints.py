@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 import torch
 
 from rmfd_cli.errors import OutputError, TrainingError
-from rmfd_cli.model.checkpoint import export_weights, replace_whole
+from rmfd_cli.files import replace_whole
+from rmfd_cli.model.checkpoint import export_weights
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.int8 import Ranges
 from rmfd_cli.model.network import Rmfd

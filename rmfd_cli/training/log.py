@@ -2,13 +2,13 @@
 
 import importlib.util
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rmfd_cli.errors import MachineError, OutputError
+from rmfd_cli.files import replace_whole
 from rmfd_cli.training.validation import Validation
 
 
@@ -86,9 +86,7 @@ def _forget_after(path: Path, first: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(kept), "utf-8")
-    os.replace(partial, path)
+    replace_whole(path, "".join(kept).encode())
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rmfd_cli.errors import InputError, OutputError, RmfdError, UsageError
+from rmfd_cli.files import replace_whole
 from rmfd_cli.video.checking import Span
 from rmfd_cli.video.opening import identity
 from rmfd_cli.video.place import hidden_stem
@@ -180,12 +181,7 @@ class Work:
         self._plan = plan
 
     def _put(self, name: str, content: bytes) -> None:
-        partial = self.path / f"{name}.partial"
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.path / name)
+        replace_whole(self.path / name, content)
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
