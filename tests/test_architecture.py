@@ -10,18 +10,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rmfd_cli"
 
-BASE = {"cores", "errors", "metrics", "options", "physics", "stages", "types", "windows"}
+BASE = {"cores", "errors", "files", "metrics", "options", "physics", "stages", "types", "windows"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "video": {"video", *BASE},
     "rain": {"rain", *BASE},
     "model": {"model", *BASE},
-    "training": {"training", "video", "rain", "model", *BASE},
+    "clips": {"clips", "video", *BASE},
+    "training": {"training", "clips", "video", "rain", "model", *BASE},
+    "evaluation": {"evaluation", "clips", "video", *BASE},
     "derain": {"video", *BASE},
     "synth": {"synth", "video", "rain", *BASE},
     "batch": {"batch", "derain", "video", *BASE},
     "bench": {"derain", "video", *BASE},
-    "cli": {"cli", "batch", "bench", "derain", "synth", "training", "model", "video", *BASE},
+    "cli": {"cli", "batch", "bench", "derain", "evaluation", "synth", "training", "model", "video", *BASE},
     "__init__": set(),
     "__main__": {"cli"},
 }
@@ -35,8 +37,9 @@ OWNERS = {
     "subprocess": {"video"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "torch": {"model", "rain", "synth", "training", "physics", "metrics"},
+    "torch": {"evaluation", "model", "rain", "synth", "training", "physics", "metrics"},
     "safetensors": {"model"},
+    "matplotlib": {"evaluation"},
 }
 """Who may import a library."""
 

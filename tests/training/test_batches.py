@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from rmfd_cli.clips.pairs import find_pairs
 from rmfd_cli.errors import MachineError, TrainingError
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.training.batches import Draw, Sources, steps
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import draw_batch
 from rmfd_cli.training.losses import LossWeights, losses
-from rmfd_cli.training.paired import draw_pairs, find_pairs, load_pairs
+from rmfd_cli.training.paired import draw_pairs, load_pairs
 from rmfd_cli.training.parallel import Ranks
 from rmfd_cli.training.schedule import place, update_frames
 from rmfd_cli.training.unroll import run_clip

@@ -1,0 +1,1 @@
+"""Clips on disk: videos and folders of frames, and which of them belong together."""

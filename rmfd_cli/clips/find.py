@@ -1,0 +1,46 @@
+"""Clips below a folder, and their frames: videos, and folders of pictures."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmfd_cli.video.colour import to_8_bits
+from rmfd_cli.video.images import read_rgb
+from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, natural
+from rmfd_cli.video.reader import upright_frames
+
+
+def find_clips(directory: Path) -> list[Path]:
+    """Every video, and every folder that holds two frames or more, at any depth; hidden ones are left out."""
+    found = []
+    for path in [directory, *sorted(directory.rglob("*"), key=lambda path: natural(str(path)))]:
+        visible = not any(part.startswith(".") for part in path.relative_to(directory).parts)
+        if visible and is_clip(path):
+            found.append(path)
+    return found
+
+
+def is_clip(path: Path) -> bool:
+    """Whether this is a video by its name, or a folder of frames."""
+    if path.is_dir():
+        return len(list(islice(_frames(path), 2))) == 2
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def frames_of(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Every frame of a video or of a folder of frames, upright, `[H, W, 3]` RGB; deeper ones rounded to 8 bits.
+
+    Raises:
+        InputError: it cannot be read, or is damaged, which is known of a video at its end.
+    """
+    if path.is_dir():
+        yield from (to_8_bits(read_rgb(frame)) for frame in sorted(_frames(path), key=lambda path: natural(path.name)))
+    else:
+        yield from map(to_8_bits, upright_frames(path))
+
+
+def _frames(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."))
