@@ -1,4 +1,4 @@
-"""How close two pictures are: PSNR and SSIM, differentiable, on any device."""
+"""How close two pictures are: PSNR, SSIM and GMSD, differentiable, on any device."""
 
 import torch
 from torch import Tensor
@@ -49,6 +49,31 @@ def ssim(image: Tensor, reference: Tensor) -> Tensor:
     c1, c2 = 0.01**2, 0.03**2
     index = ((2 * mu_x * mu_y + c1) * (2 * cov + c2)) / ((mu_x**2 + mu_y**2 + c1) * (var_x + var_y + c2))
     return index.flatten(1).mean(1)
+
+
+def gmsd(image: Tensor, reference: Tensor) -> Tensor:
+    """Gradient magnitude similarity deviation (Xue et al., IEEE TIP 23(2), 2014) per image: how unevenly edges have suffered.
+
+    Of scores that need no learnt weights it follows what people see more closely than PSNR and SSIM do.
+
+    Args:
+        image: luma, `[N, 1, H, W]` in [0, 1], H and W at least 4.
+        reference: the same shape.
+
+    Returns:
+        `[N]`, 0 for identical images; more is worse.
+    """
+    ramp = torch.tensor([1.0, 0.0, -1.0], device=image.device, dtype=image.dtype) / 3
+    across = ramp.view(1, 1, 1, 3).expand(1, 1, 3, 3)
+    prewitt = torch.cat([across, across.transpose(2, 3)])
+
+    def gradient(x: Tensor) -> Tensor:
+        steps = F.conv2d(F.avg_pool2d(x, 2), prewitt, padding=1)
+        return steps.square().sum(1, keepdim=True)
+
+    one, other, c = gradient(image), gradient(reference), 170 / 255**2
+    similarity = (2 * (one * other).sqrt() + c) / (one + other + c)
+    return similarity.flatten(1).std(1, correction=0)
 
 
 def luma(rgb: Tensor) -> Tensor:

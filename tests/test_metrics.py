@@ -1,11 +1,12 @@
-"""Our PSNR and SSIM against scikit-image's."""
+"""Our PSNR and SSIM against scikit-image's, our GMSD against its formula."""
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from rmfd_cli.metrics import luma, psnr, ssim
+from rmfd_cli.metrics import gmsd, luma, psnr, ssim
 
 
 @pytest.fixture
@@ -44,6 +45,23 @@ def test_identical_images_score_the_ceiling():
     image = torch.rand(1, 3, 16, 16)
     assert psnr(image, image).item() == pytest.approx(100)
     assert ssim(image, image).item() == pytest.approx(1)
+
+
+def test_gmsd_is_what_its_paper_says():
+    rng = np.random.default_rng(1)
+    truth = correlate(rng.random((41, 54)), np.full((3, 3), 1 / 9))
+    blurred = correlate(truth, np.full((5, 5), 1 / 25))
+
+    def gradient(image):
+        halved = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].reshape(image.shape[0] // 2, 2, -1, 2).mean((1, 3))
+        across = np.array([[1, 0, -1]] * 3) / 3
+        return np.hypot(*(correlate(255 * halved, kernel, mode="constant") for kernel in (across, across.T)))
+
+    one, other = gradient(truth), gradient(blurred)
+    expected = ((2 * one * other + 170) / (one**2 + other**2 + 170)).std()
+    ours = gmsd(*(torch.from_numpy(x)[None, None] for x in (blurred, truth)))
+    assert ours.item() == pytest.approx(expected, rel=1e-9)
+    assert gmsd(*[torch.from_numpy(truth)[None, None]] * 2).item() == 0
 
 
 def test_luma_spans_studio_range():

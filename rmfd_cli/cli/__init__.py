@@ -20,6 +20,8 @@ from rmfd_cli.cli.derain import EPILOG as DERAIN_EPILOG
 from rmfd_cli.cli.derain import derain as derain_command
 from rmfd_cli.cli.doctor import EPILOG as DOCTOR_EPILOG
 from rmfd_cli.cli.doctor import doctor as doctor_command
+from rmfd_cli.cli.evaluate import EPILOG as EVAL_EPILOG
+from rmfd_cli.cli.evaluate import evaluate as eval_command
 from rmfd_cli.cli.outcome import EXIT_CODES
 from rmfd_cli.cli.synth import EPILOG as SYNTH_EPILOG
 from rmfd_cli.cli.synth import synth as synth_command
@@ -55,6 +57,7 @@ def rmfd(
 app.command("derain", epilog=DERAIN_EPILOG)(derain_command)
 app.command("synth", epilog=SYNTH_EPILOG)(synth_command)
 app.command("train", epilog=TRAIN_EPILOG)(train_command)
+app.command("eval", epilog=EVAL_EPILOG)(eval_command)
 app.command("bench", epilog=BENCH_EPILOG)(bench_command)
 app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 

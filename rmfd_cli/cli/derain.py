@@ -21,7 +21,7 @@ from rmfd_cli.batch.report import as_json, counts, summary, write_report
 from rmfd_cli.batch.run import Outcome, exit_code, failed, make_folders, run_jobs
 from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
 from rmfd_cli.cli.loading import lazy_restorer, lazy_restorer_from, unheard
-from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, spent_lines, tell_outcome
+from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, spent_lines, tell_outcome, warn
 from rmfd_cli.cli.progress import Style
 from rmfd_cli.cli.values import parse_encoder_option, parse_length, parse_size, parse_time
 from rmfd_cli.errors import InputError, UsageError
@@ -219,11 +219,11 @@ def derain(
         check_beside(jobs, {option: path for option, path in beside.items() if path is not None})
         for outcome in ended:
             tell_outcome(outcome, quiet)
-        warn = unheard if quiet else _warn
+        tell = unheard if quiet else warn
         spent: Spent | None = {} if stats else None
         at_once = 1 if dry_run else at_once
-        restore = lazy_restorer(model, device, memory, warn, spent, at_once)
-        going_on = lazy_restorer_from(model, device, memory, warn, spent, at_once) if resume else None
+        restore = lazy_restorer(model, device, memory, tell, spent, at_once)
+        going_on = lazy_restorer_from(model, device, memory, tell, spent, at_once) if resume else None
         if verbose:
             _print_details(model, device, options)
         # Two bars cannot be drawn at a time.
@@ -365,10 +365,6 @@ def _encoding(wish: Encoding, lossless: bool) -> Encoding:
     if lossless and replace(wish, extra=()) != Encoding():
         raise UsageError("--lossless is --codec ffv1; leave --codec, --crf, --preset and --hw out")
     return replace(wish, codec="ffv1") if lossless else wish
-
-
-def _warn(text: str) -> None:
-    typer.echo(f"rmfd: warning: {text}", err=True)
 
 
 def _print_details(model: str, device: str, options: DerainOptions) -> None:

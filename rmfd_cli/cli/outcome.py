@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import typer
 
 from rmfd_cli.batch.run import Outcome, error_line
-from rmfd_cli.errors import RmfdError
+from rmfd_cli.errors import PartialFailureError, RmfdError
 from rmfd_cli.stages import Spent, longest
 
 EXIT_CODES = """\b
@@ -49,6 +49,54 @@ def shown(name: str) -> str:
     return visible.encode("utf-8", "backslashreplace").decode()
 
 
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    typer.echo(f"rmfd: warning: {' '.join(text.split())}", err=True)
+
+
+def tell_failure(failure: RmfdError) -> None:
+    """Print on stderr what failed of many things, which goes on without it."""
+    typer.echo(f"rmfd: failed: {' '.join(str(failure).split())}", err=True)
+
+
+def verdict(where: str, failed: str, failures: Sequence[RmfdError], complete: int, nothing: str) -> RmfdError:
+    """The error that a run ends in of whose many things some failed.
+
+    Args:
+        where: what it was about.
+        failed: how many failed, in words.
+        failures: of them, at least one.
+        complete: how many did not.
+        nothing: what to say where that is none; the error is then of the failures' kind, if they have all the same.
+    """
+    if complete:
+        return PartialFailureError(f"{where}: {failed}, the others are complete")
+    alike = len({failure.exit_code for failure in failures}) == 1
+    return (type(failures[0]) if alike else PartialFailureError)(f"{where}: {nothing}; {failed}")
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], last: int = 1) -> None:
+    """Print a table on stdout: as one on a terminal, else its columns divided by tabs.
+
+    Args:
+        header: of the columns.
+        rows: of text.
+        last: so many of them at the end sum up the others.
+    """
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            typer.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header, box=None, pad_edge=False)
+    for number, row in enumerate(rows):
+        table.add_row(*map(Text, row), style="bold" if number >= len(rows) - last else None)
+    Console().print(table)
+
+
 def tell_outcome(outcome: Outcome, quiet: bool, told: bool = False) -> None:
     """Print one line on stderr about a job that has ended, and one for each of its warnings.
 
@@ -62,7 +110,7 @@ def tell_outcome(outcome: Outcome, quiet: bool, told: bool = False) -> None:
     if quiet or told or outcome.status not in ("done", "skipped"):
         return
     for warning in outcome.warnings:
-        typer.echo(f"rmfd: warning: {' '.join(warning.split())}", err=True)
+        warn(warning)
     typer.echo(f"{shown(outcome.target or '')}: {_achieved(outcome)}", err=True)
 
 

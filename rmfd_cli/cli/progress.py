@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import typer
 
+from rmfd_cli.cli.outcome import print_table, warn
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rmfd_cli.derain import Progress
+    from rmfd_cli.evaluation.run import Progress as EvaluationProgress
     from rmfd_cli.synth.run import Progress as SynthProgress
     from rmfd_cli.training.loop import Progress as TrainingProgress
     from rmfd_cli.training.validation import Validation
@@ -56,19 +59,20 @@ def progress_on_stderr(title: str, style: Style = "auto") -> "Iterator[Callable[
 
 
 @contextmanager
-def synthesis_on_stderr(quiet: bool) -> "Iterator[Callable[[SynthProgress], None]]":
-    """Show how far a data set is until the block ends, likewise.
+def set_on_stderr(thing: str, quiet: bool) -> "Iterator[Callable[[SynthProgress | EvaluationProgress], None]]":
+    """Show how far the work on a data set is until the block ends, likewise.
 
     Args:
+        thing: what it is counted in, one of them.
         quiet: show nothing.
     """
     if quiet:
         yield lambda now: None
     elif sys.stderr.isatty():
-        with _bar("variants", _FPS, rate=0.0) as (_, show):
+        with _bar(f"{thing}s", _FPS, rate=0.0) as (_, show):
             yield lambda now: show(completed=now.done, total=now.jobs, rate=rate(now.frames, now.seconds))
     else:
-        yield _now_and_then(_variants_line)
+        yield _now_and_then(lambda now: _things_line(thing, now))
 
 
 @contextmanager
@@ -81,12 +85,8 @@ def training_on_stderr(quiet: bool) -> "Iterator[tuple[Callable[[TrainingProgres
     Yields:
         What to call after each step, and with each warning.
     """
-
-    def plain_warning(text: str) -> None:
-        typer.echo(f"rmfd: warning: {' '.join(text.split())}", err=True)
-
     if quiet:
-        yield lambda now: None, plain_warning
+        yield lambda now: None, warn
     elif sys.stderr.isatty():
         measure = "loss {task.fields[loss]:.4f}, {task.fields[pace]}"
         with _bar("training", measure, loss=0.0, pace="") as (console, show):
@@ -105,25 +105,16 @@ def training_on_stderr(quiet: bool) -> "Iterator[tuple[Callable[[TrainingProgres
             if now.validation:
                 typer.echo(_scores_line(now), err=True)
 
-        yield tell, plain_warning
+        yield tell, warn
 
 
 def print_validation(validation: "Validation") -> None:
-    """Print PSNR and SSIM of every clip and their mean on stdout: a table on a terminal, else columns divided by tabs."""
+    """Print PSNR and SSIM of every clip and their mean on stdout."""
     rows = [(str(k + 1), clip) for k, clip in enumerate(validation.clips)] + [("mean", validation.mean)]
     header = ("clip", *(f"{name} {what}" for name in ("input", "stage 1", "restored") for what in ("PSNR", "SSIM")))
-    cells = [(name, *(f"{x:.{n}f}" for score in clip for x, n in zip(score, (2, 4), strict=True))) for name, clip in rows]
-    if not sys.stdout.isatty():
-        for row in (header, *cells):
-            typer.echo("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=None, pad_edge=False)
-    for row in cells:
-        table.add_row(*row, style="bold" if row[0] == "mean" else None)
-    Console().print(table)
+    print_table(
+        header, [(name, *(f"{x:.{n}f}" for score in clip for x, n in zip(score, (2, 4), strict=True))) for name, clip in rows]
+    )
 
 
 @contextmanager
@@ -189,10 +180,10 @@ def _scores_line(now: "TrainingProgress") -> str:
     return f"step {now.step} of {now.steps}: " + ", ".join(f"{name} {score.psnr_db:.2f} dB" for name, score in scores)
 
 
-def _variants_line(now: "SynthProgress") -> str:
+def _things_line(thing: str, now: "SynthProgress | EvaluationProgress") -> str:
     left = f", {clock(now.seconds / now.done * (now.jobs - now.done))} left" if now.done else ""
     speed = f"{rate(now.frames, now.seconds):.1f} fps"
-    return f"variant {now.done} of {now.jobs}, {now.frames} frames, {speed}{left}"
+    return f"{thing} {now.done} of {now.jobs}, {now.frames} frames, {speed}{left}"
 
 
 def rate(frames: int, seconds: float) -> float:

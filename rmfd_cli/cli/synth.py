@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
-from rmfd_cli.cli.progress import synthesis_on_stderr
+from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, tell_failure, verdict, warn
+from rmfd_cli.cli.progress import set_on_stderr
 from rmfd_cli.cli.values import parse_picture_size
 from rmfd_cli.cores import usable_cores
-from rmfd_cli.errors import PartialFailureError, RmfdError, UsageError
+from rmfd_cli.errors import RmfdError, UsageError
 from rmfd_cli.synth.request import LAYERS, Format, Layer, SynthRequest
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _synth(clean_dir: Path, out: Path, request: SynthRequest, workers: int, over
 
     failures: list[RmfdError] = []
     try:
-        with synthesis_on_stderr(quiet) as on_progress:
+        with set_on_stderr("variant", quiet) as on_progress:
             report = synthesize(
                 *(clean_dir, out, request),
                 workers=workers,
@@ -135,7 +135,7 @@ def _synth(clean_dir: Path, out: Path, request: SynthRequest, workers: int, over
             )
     finally:
         for failure in failures:
-            typer.echo(f"rmfd: failed: {' '.join(str(failure).split())}", err=True)
+            tell_failure(failure)
     if failures:
         raise _verdict(out, report)
     if not quiet:
@@ -151,11 +151,8 @@ def _verdict(out: Path, report: "SynthReport") -> RmfdError:
         what.append(f"{failed} of {complete + failed} variants failed")
     if folders := len(report.unreadable):
         what.append(f"{folders} folder{'s' if folders > 1 else ''} could not be read")
-    if complete:
-        return PartialFailureError(f"{out}: {' and '.join(what)}, the others are complete")
     failures = (*report.failures, *report.unreadable)
-    alike = len({failure.exit_code for failure in failures}) == 1
-    return (type(failures[0]) if alike else PartialFailureError)(f"{out}: nothing was made; {' and '.join(what)}")
+    return verdict(str(out), " and ".join(what), failures, complete, "nothing was made")
 
 
 def _preview(clean_dir: Path, request: SynthRequest, path: Path, quiet: bool) -> None:
@@ -166,7 +163,7 @@ def _preview(clean_dir: Path, request: SynthRequest, path: Path, quiet: bool) ->
 
     jobs, unreadable = make_plan(clean_dir, request)
     for failure in (*unreadable, *write_preview(jobs, path)):
-        typer.echo(f"rmfd: warning: {failure}", err=True)
+        warn(str(failure))
     if not quiet:
         typer.echo(f"{path}", err=True)
 
@@ -184,7 +181,7 @@ def _print_plan(clean_dir: Path, out: Path | None, request: SynthRequest, overwr
 
     jobs, unreadable = make_plan(clean_dir, request)
     for folder in unreadable:
-        typer.echo(f"rmfd: warning: {folder}", err=True)
+        warn(str(folder))
     identify_once = cache(identify)
     to_do = jobs if out is None else [job for job in jobs if not is_done(job, out, overwrite, identify_once)]
     for job in to_do:

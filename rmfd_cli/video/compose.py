@@ -44,17 +44,27 @@ def as_rgb(info: VideoInfo, strength: float, compare: Compare | None, bits: int)
     upright = replace(
         info, format=PlaneFormat("rgb", bits, (0, 0)), colour=replace(info.colour, full_range=True), rotation_degrees=0
     )
-    top = (1 << bits) - 1
 
     def compose(frame: Frame, change: Ycc) -> Planes:
         rgb = rotate_upright(frame.rgb, info.rotation_degrees)
-        before = rgb.astype(np.float32) * np.float32(top / np.iinfo(rgb.dtype).max)
-        after = before + rgb_change(change, info.colour.matrix) * np.float32(strength * top)
-        planes = (_rounded(after, bits),)
+        planes = (changed_rgb(rgb, rgb_change(change, info.colour.matrix) * np.float32(strength), bits),)
         size = replace(upright, width_px=rgb.shape[1], height_px=rgb.shape[0])
-        return compare_planes((_rounded(before, bits),), planes, size, compare) if compare else planes
+        return compare_planes((changed_rgb(rgb, np.float32(0), bits),), planes, size, compare) if compare else planes
 
     return compose
+
+
+def changed_rgb(rgb: Rgb, change: NDArray[np.float32] | np.float32, bits: int) -> Rgb:
+    """A picture with a change added, rounded to 8 or 16 bits.
+
+    Args:
+        rgb: uint8 or uint16.
+        change: as of `ycc.rgb_change`.
+        bits: of the result.
+    """
+    top = (1 << bits) - 1
+    levels = rgb.astype(np.float32) * np.float32(top / np.iinfo(rgb.dtype).max) + change * np.float32(top)
+    return np.asarray(np.rint(np.clip(levels, 0, top)), np.uint8 if bits == 8 else np.uint16)
 
 
 def as_video(info: VideoInfo, compose: Compose) -> Compose:
@@ -79,10 +89,6 @@ def composed_size(info: VideoInfo, compare: Compare | None) -> tuple[int, int]:
     if info.rotation_degrees in (90, 270):
         return info.width_px, 2 * info.height_px
     return 2 * info.width_px, info.height_px
-
-
-def _rounded(levels: NDArray[np.float32], bits: int) -> Rgb:
-    return np.rint(np.clip(levels, 0, (1 << bits) - 1)).astype(np.uint8 if bits == 8 else np.uint16)
 
 
 def compare_planes(before: Planes, after: Planes, info: VideoInfo, compare: Compare) -> Planes:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rmfd_cli.cli import app
-from rmfd_cli.cli.progress import synthesis_on_stderr
+from rmfd_cli.cli.progress import set_on_stderr
 from rmfd_cli.cli.synth import PRESETS, _verdict, parse_layers
 from rmfd_cli.cli.values import parse_picture_size
 from rmfd_cli.errors import InputError, MachineError, OutputError, PartialFailureError, UsageError
@@ -118,7 +118,7 @@ def test_sizes_and_layers_are_understood():
 
 
 def test_a_log_gets_a_line_now_and_then(capsys):
-    with synthesis_on_stderr(quiet=False) as update:
+    with set_on_stderr("variant", quiet=False) as update:
         for second in range(26):
             update(Progress(done=second, jobs=50, frames=3 * second, seconds=float(second)))
     lines = capsys.readouterr().err.splitlines()
