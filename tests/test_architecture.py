@@ -1,4 +1,4 @@
-"""The drawing in CONTRIBUTING.md, enforced: imports point down, siblings are blind to each other, no file grows a tail."""
+"""The table in CONTRIBUTING.md, enforced: imports point down, siblings are blind to each other, no file grows a tail."""
 
 import ast
 import subprocess
