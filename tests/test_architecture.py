@@ -40,6 +40,7 @@ OWNERS = {
     "torch": {"evaluation", "model", "rain", "synth", "training", "physics", "metrics"},
     "safetensors": {"model"},
     "matplotlib": {"evaluation"},
+    "onnxscript": {"model"},
 }
 """Who may import a library."""
 

@@ -27,6 +27,8 @@ from rmfd_cli.cli.synth import EPILOG as SYNTH_EPILOG
 from rmfd_cli.cli.synth import synth as synth_command
 from rmfd_cli.cli.train import EPILOG as TRAIN_EPILOG
 from rmfd_cli.cli.train import train as train_command
+from rmfd_cli.cli.weights import EPILOG as WEIGHTS_EPILOG
+from rmfd_cli.cli.weights import app as weights_app
 
 app = typer.Typer(
     name="rmfd",
@@ -58,6 +60,7 @@ app.command("derain", epilog=DERAIN_EPILOG)(derain_command)
 app.command("synth", epilog=SYNTH_EPILOG)(synth_command)
 app.command("train", epilog=TRAIN_EPILOG)(train_command)
 app.command("eval", epilog=EVAL_EPILOG)(eval_command)
+app.add_typer(weights_app, name="weights", epilog=WEIGHTS_EPILOG)
 app.command("bench", epilog=BENCH_EPILOG)(bench_command)
 app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 

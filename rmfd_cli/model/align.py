@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rmfd_cli.model.flow import follow
-from rmfd_cli.model.image import is_for_opencv
+from rmfd_cli.model.image import is_for_opencv, is_traced
 
 
 def displacement(flow: Tensor, every: int) -> Tensor:
@@ -20,8 +20,11 @@ def displacement(flow: Tensor, every: int) -> Tensor:
     Returns:
         `[B, H/every, W/every, 2]`, (x, y) in pixels of that size.
     """
+    start = every // 2
+    if is_traced(flow):
+        return flow[:, start::every, start::every].contiguous() / every
     # A pair of numbers is moved as one.
-    return flow.view(_PAIR[flow.dtype])[:, every // 2 :: every, every // 2 :: every].contiguous().view(flow.dtype) / every
+    return flow.view(_PAIR[flow.dtype])[:, start::every, start::every].contiguous().view(flow.dtype) / every
 
 
 _PAIR = {torch.float32: torch.int64, torch.float64: torch.complex128}
@@ -29,7 +32,9 @@ _PAIR = {torch.float32: torch.int64, torch.float64: torch.complex128}
 
 def places(displacement: Tensor) -> Tensor:
     """Where pixels lie, (x, y), of which it is known how far they have moved: `[B, H, W, 2]` to the same shape."""
-    return _still_places(*displacement.shape[1:3], displacement.device) + displacement
+    # What a graph is made of must not be kept for others.
+    still = _still_places.__wrapped__ if torch.compiler.is_compiling() else _still_places
+    return still(*displacement.shape[1:3], displacement.device) + displacement
 
 
 # As many as tiles of one frame have shapes, at three resolutions.

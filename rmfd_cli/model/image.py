@@ -60,15 +60,17 @@ def enlarge(x: Tensor, factor: int) -> Tensor:
 
 
 def is_for_opencv(x: Tensor) -> bool:
-    """Whether OpenCV can take on `[B, C, h, w]`, which for planes on a CPU takes a half to a fifth of torch's time.
-
-    It knows no gradients.
-    """
-    is_plain = x.device.type == "cpu" and x.dtype == torch.float32 and not x.requires_grad
+    """Whether OpenCV can take on `[B, C, h, w]`, which for planes on a CPU takes a half to a fifth of torch's time."""
+    is_plain = x.device.type == "cpu" and x.dtype == torch.float32 and not is_traced(x)
     return is_plain and x.shape[0] == 1 and max(x.shape) < _OPENCV_MOST_PX
 
 
 _OPENCV_MOST_PX = 1 << 15
+
+
+def is_traced(x: Tensor) -> bool:
+    """Whether gradients or a graph are made of what is done to `x`: neither sees what is not an operation of torch's own."""
+    return x.requires_grad or torch.compiler.is_compiling()
 
 
 def _resized(x: Tensor, height: int, width: int, how: int) -> Tensor:
@@ -88,7 +90,7 @@ def darkest_of(x: Tensor, side: int) -> Tensor:
 
 def to_pixels(x: Tensor, factor: int) -> Tensor:
     """What `F.pixel_shuffle` does, in a quarter of its time on a CPU: a row of a block is moved as one number."""
-    if x.requires_grad:
+    if is_traced(x):
         return F.pixel_shuffle(x, factor)
     batch, channels, height, width = x.shape
     rows = x.contiguous(memory_format=torch.channels_last) if x.stride(1) != 1 else x
@@ -106,7 +108,7 @@ def to_blocks(planes: Sequence[tuple[Tensor, int]]) -> Tensor:
     Returns:
         `[B, ΣC·factor², H/factor, W/factor]`, channels last in memory.
     """
-    if any(x.requires_grad for x, _ in planes):
+    if any(is_traced(x) for x, _ in planes):
         return torch.cat([F.pixel_unshuffle(x, factor) for x, factor in planes], 1)
     first, factor = planes[0]
     batch, height, width = first.shape[0], first.shape[2] // factor, first.shape[3] // factor

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import Image, enlarge
+from rmfd_cli.model.image import Image, enlarge, is_traced
 from rmfd_cli.model.veil import CELL_PX
 
 MEMORY_SHARE = (0.4, 0.85)
@@ -72,14 +72,15 @@ def settle(
     """
     rain, rest = calm.chunk(2, 1)
     weight = resting * rising(rain, *_RAIN) * rising(rest, *_RESTING)
-    if not weight.any():
+    any_rests = weight.any()
+    if not is_traced(any_rests) and not any_rests:
         return estimate, torch.zeros_like(rested)
     # Every other row says as much.
     difference = F.leaky_relu(memory.luma[..., ::2, :] - following.luma[..., ::2, :], -_BRIGHTER)
     difference = F.avg_pool2d(difference, (CELL_PX // 2, CELL_PX))
     # What moves in one cell is about to come into the next.
     same = torch.exp(-((F.max_pool2d(difference, 3, 1, 1) / _DIFFERENCE) ** 2))
-    rested = torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
+    rested = any_rests * torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
     least, most = MEMORY_SHARE
     share = least + (most - least) * rising(rested, *_RESTED)
     how = torch.cat([weight * same, share], 1)

@@ -93,4 +93,4 @@ def light_of_cells(cells: Tensor) -> Tensor:
 
 def _within_unit(x: Tensor) -> Tensor:
     """Clipped to [T_MIN, 1], the gradient of the identity: clear air is exactly 1, and none is ever stuck there."""
-    return x + (x.clamp(physics.T_MIN, 1) - x).detach()
+    return x + (x.clamp(physics.T_MIN, 1.0) - x).detach()
