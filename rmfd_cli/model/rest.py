@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import Image, enlarge, is_traced
+from rmfd_cli.model.image import Image, enlarge
 from rmfd_cli.model.veil import CELL_PX
 
 MEMORY_SHARE = (0.4, 0.85)
@@ -72,15 +72,14 @@ def settle(
     """
     rain, rest = calm.chunk(2, 1)
     weight = resting * rising(rain, *_RAIN) * rising(rest, *_RESTING)
-    any_rests = weight.any()
-    if not is_traced(any_rests) and not any_rests:
+    if is_surely_zero(weight):
         return estimate, torch.zeros_like(rested)
     # Every other row says as much.
     difference = F.leaky_relu(memory.luma[..., ::2, :] - following.luma[..., ::2, :], -_BRIGHTER)
     difference = F.avg_pool2d(difference, (CELL_PX // 2, CELL_PX))
     # What moves in one cell is about to come into the next.
     same = torch.exp(-((F.max_pool2d(difference, 3, 1, 1) / _DIFFERENCE) ** 2))
-    rested = any_rests * torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
+    rested = weight.any() * torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
     least, most = MEMORY_SHARE
     share = least + (most - least) * rising(rested, *_RESTED)
     how = torch.cat([weight * same, share], 1)
@@ -95,6 +94,11 @@ def _towards(estimate: Tensor, memory: Tensor, following: Tensor, how: Tensor) -
     weight, share = how.chunk(2, 1)
     median = torch.clamp(estimate, torch.minimum(memory, following), torch.maximum(memory, following))
     return torch.lerp(estimate, torch.lerp(median, memory, share), weight)
+
+
+def is_surely_zero(weight: Tensor) -> bool:
+    """Whether nothing has weight, where that is known at once: a GPU would have to be waited for, and a graph serves all."""
+    return weight.device.type == "cpu" and not torch.compiler.is_compiling() and not weight.any()
 
 
 def rising(x: Tensor, start: float, end: float) -> Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import Image, enlarge, is_traced
-from rmfd_cli.model.rest import rising
+from rmfd_cli.model.image import Image, enlarge
+from rmfd_cli.model.rest import is_surely_zero, rising
 from rmfd_cli.model.veil import CELL_PX
 
 _AGREEMENT = 0.03
@@ -44,7 +44,7 @@ def spare(departure: Image, agreement: Tensor, rain: Tensor) -> Image:
         rain: how much light was taken off frames before this one, `[B, 1, 1, 1]`, the first half of `rest.calm_of`.
     """
     doubt = 1 - rising(rain, *_LITTLE_RAIN)
-    if not is_traced(doubt) and not doubt.any():
+    if is_surely_zero(doubt):
         return departure
     weight = 1 - doubt * (1 - agreement)
     return Image(departure.luma * enlarge(weight, CELL_PX), departure.chroma * enlarge(weight, CELL_PX // 2))

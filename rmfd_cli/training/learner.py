@@ -113,9 +113,11 @@ def update(
     learner.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(total)
     norm = nn.utils.clip_grad_norm_(learner.model.parameters(), options.gradient_norm)
-    if not (math.isfinite(float(norm)) and math.isfinite(float(total.detach()))):
+    # All at once: a GPU has to be waited for but once.
+    *found, whole, slope = torch.stack([value.detach() for value in (*terms.values(), total, norm)]).tolist()
+    if not (math.isfinite(whole) and math.isfinite(slope)):
         raise FloatingPointError("the loss or its gradient is not a number")
-    values = {name: float(value.detach()) for name, value in terms.items()}
+    values = dict(zip(terms, found, strict=True))
     if adversary is not None and lesson.clean is not None:
         clean = to_numbers(lesson.clean[:, frames.start : frames.stop])
         values[JUDGE] = judge_better(adversary, clean, estimates.image.float())

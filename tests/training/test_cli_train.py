@@ -17,7 +17,7 @@ from rmfd_cli.cli import app
 from rmfd_cli.cli.stopping import parse_duration
 from rmfd_cli.cli.train import _device
 from rmfd_cli.errors import UsageError
-from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.config import SIZES
 from rmfd_cli.training.checkpoints import read_checkpoint
 from tests import media
@@ -39,6 +39,14 @@ def quick(folder, out):
         *("--data", folder, "--validation", folder, "--out", out),
         *("--batch-size", 1, "--frames", 2, "--crop", 32, "--device", "cpu"),
     )
+
+
+def test_the_example_for_a_gpu_is_understood(tmp_path, monkeypatch):
+    example = Path(__file__).parents[2] / "examples" / "large.toml"
+    monkeypatch.chdir(tmp_path)
+    done = run("--config", example, "--out", "runs/large", "--device", "cpu", "--init", shipped_weights("small"))
+    assert done.exit_code == 1
+    assert "no video with at least two frames below clean/train" in done.stderr.splitlines()[-1]
 
 
 def last_step(out: Path) -> int:
