@@ -10,7 +10,6 @@ import argparse
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from rmfd_cli.metrics import psnr
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.flow import enlarge_flow, luma_for_flow, onward_flows, reverse_flow
 from rmfd_cli.model.image import Image, from_rgb, to_rgb
 from rmfd_cli.model.network import MAPS, Rmfd, block
 from rmfd_cli.model.values import Registered, Restored, State, Window
@@ -98,7 +97,7 @@ def windows_of(rainy: Clip) -> list[Window]:
     """Every frame `[H, W, 3]` of a clip with its neighbours and flows."""
     images = [from_rgb(torch.from_numpy(frame.astype(np.float32) / 255).permute(2, 0, 1)[None]) for frame in rainy]
     lumas = [luma_for_flow(image.luma[0, 0].numpy()) for image in images]
-    onwards = [estimate_flow(before, after) for before, after in pairwise(lumas)]
+    onwards = onward_flows(lumas)
     still = np.zeros((*lumas[0].shape, 2), np.float32)
     backwards = [still, *(reverse_flow(flow) for flow in onwards)]
     size = (rainy.shape[1], rainy.shape[2])

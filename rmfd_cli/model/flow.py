@@ -1,12 +1,15 @@
 """How pixels move between two frames: dense inverse search at half resolution, held to the camera's own motion.
 
 DIS (Kroeger et al., ECCV 2016) is OpenCV's. Rain misleads it twice: streaks look like detail that moves, and they hide the
-detail behind them. So it searches on luma without thin bright lines, and gives way to the motion of the whole picture wherever
-that explains the two frames as well. docs/decisions.md says what both are worth, and compares DIS with the alternatives.
+detail behind them. So it searches on luma without thin bright lines, begins where the frames before moved to, and gives way to
+the motion of the whole picture wherever that explains the two frames as well. docs/decisions.md says what each is worth, and
+compares DIS with the alternatives.
 """
 
 import functools
+import itertools
 import threading
+from collections.abc import Sequence
 from typing import TypeAlias, TypeVar
 
 import cv2
@@ -45,12 +48,13 @@ def luma_for_flow(luma: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), alpha=255), np.uint8)
 
 
-def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
+def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8], guess: Flow | None = None) -> Flow:
     """Where each pixel of the current frame lies in a neighbour, at the resolution of `luma_for_flow`.
 
     Args:
         current: `[h, w]` luma of the frame that stays.
         neighbour: `[h, w]` luma of the frame to bring into register.
+        guess: where the search begins, such as the flow of the frames before: what moves goes on moving. None for rest.
 
     Returns:
         `[h, w, 2]` displacement (x, y) in pixels of that resolution. Frames too small to search get none.
@@ -61,8 +65,18 @@ def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> F
     # settings for all that follow.
     if getattr(_local, "size", None) != current.shape:
         _local.search, _local.size = _search(), current.shape
-    flow = np.asarray(_local.search.calc(_without_streaks(current), _without_streaks(neighbour), None), np.float32)
+    # Never none: OpenCV would begin with the one of the call before.
+    begun = np.zeros((*current.shape, 2), np.float32) if guess is None else guess.copy()
+    flow = np.asarray(_local.search.calc(_without_streaks(current), _without_streaks(neighbour), begun), np.float32)
     return _steadied(flow, current, neighbour)
+
+
+def onward_flows(lumas: Sequence[NDArray[np.uint8]]) -> list[Flow]:
+    """The flow from every frame of a scene but the last to the following one, each begun with the one before."""
+    flows: list[Flow] = []
+    for current, following in itertools.pairwise(lumas):
+        flows.append(estimate_flow(current, following, flows[-1] if flows else None))
+    return flows
 
 
 def reverse_flow(flow: Flow) -> Flow:

@@ -47,7 +47,7 @@ def restorer_from(
 
 
 def identity(model: str, device: str, memory_bytes: int | None = None, videos: int = 1) -> dict[str, str]:
-    """What decides a model's results: the hash of its weights, where it runs, in which precision, and in how large tiles.
+    """What decides a model's results: the hash of its weights, where it runs, in which precision and tiles, what it remembers.
 
     Raises:
         WeightsError: there is no such model or it is damaged.
@@ -58,13 +58,15 @@ def identity(model: str, device: str, memory_bytes: int | None = None, videos: i
         raise WeightsError(f"there are no weights at {weights}")
     device_and_precision = f"{where.type} ({precision_for(where, load_model(weights))})"
     memory = "as needed" if memory_bytes is None else f"{memory_bytes} for {videos}"
-    return {"weights": sha256(weights), "device": device_and_precision, "memory": memory}
+    remembered = " ".join((*View._fields, *State._fields, *Memory._fields))
+    return {"weights": sha256(weights), "device": device_and_precision, "memory": memory, "remembered": remembered}
 
 
 def to_bytes(memory: Memory) -> bytes:
     """A memory as a safetensors file."""
     image, small = memory.view
-    view = {name: torch.from_numpy(plane) for name, plane in {**image._asdict(), "small": small}.items()}
+    planes = {**image._asdict(), "small": small, "onwards": memory.onwards}
+    view = {name: torch.from_numpy(plane) for name, plane in planes.items()}
     return save({name: tensor.cpu().contiguous() for name, tensor in (view | memory.state._asdict()).items()})
 
 
@@ -76,4 +78,4 @@ def from_bytes(content: bytes, device: torch.device) -> Memory:
     """
     tensors = load(content)
     view = View(Ycc(tensors["luma"].numpy(), tensors["chroma"].numpy()), tensors["small"].numpy())
-    return Memory(view, State(*(tensors[name].to(device) for name in State._fields)))
+    return Memory(view, State(*(tensors[name].to(device) for name in State._fields)), tensors["onwards"].numpy())

@@ -44,6 +44,20 @@ class Memory(NamedTuple):
     view: View
     state: State
     """What the step on that frame left."""
+    onwards: Flow
+    """From it to the following one."""
+
+
+class Aligned(NamedTuple):
+    """A tile of a frame, brought into register."""
+
+    view: View
+    """The frame."""
+    begins: bool
+    """Whether a scene begins with it."""
+    piece: tiling.Piece
+    onwards: Flow
+    """As in `Memory`."""
 
 
 class Found(NamedTuple):
@@ -53,6 +67,8 @@ class Found(NamedTuple):
     tiles: tuple[tiling.Tile, ...]
     recovered: Recovered
     state: State
+    onwards: Flow
+    """As in `Memory`."""
 
 
 class _NoRoom(Exception):  # noqa: N818 - not the user's yet: there may be another room
@@ -213,7 +229,7 @@ def restore_from(
     first = next(iter(windows), None)
     if first is None:
         return
-    state = memory.state if memory else None
+    state, onwards = (memory.state, memory.onwards) if memory else (None, None)
     frame = tiling.frame_box(*first.items[back].image.luma.shape)
     last: Room | None = None
     for room in rooms(wish, device, frame.pixels):
@@ -225,10 +241,10 @@ def restore_from(
             network = placed(model, room.device, torch.bfloat16 if room.halved else precision_for(room.device, model))
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
-        with closing(_run(windows, network, tiles, state, spent)) as results, suppress(_NoRoom):
+        with closing(_run(windows, network, tiles, state, onwards, spent)) as results, suppress(_NoRoom):
             for change, left in results:
                 windows.done()
-                state = left.state
+                state, onwards = left.state, left.onwards
                 yield change, left
             return
     raise shortage(wish, last)
@@ -261,7 +277,12 @@ class _Replayed:
 
 
 def _run(
-    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...], state: State | None, spent: Spent | None
+    windows: Iterable[SceneWindow],
+    model: Rmfd,
+    tiles: tuple[tiling.Tile, ...],
+    state: State | None,
+    onwards: Flow | None,
+    spent: Spent | None,
 ) -> Generator[tuple[Ycc, Memory], None, None]:
     """Changes, and what is left after them.
 
@@ -269,27 +290,30 @@ def _run(
     caller's runs stage 2. It is `Rmfd.step` in its parts.
     """
     with (
-        closing(_ahead(_register(windows, model, tiles, spent))) as pieces,
+        closing(_ahead(_register(windows, model, tiles, onwards, spent))) as pieces,
         closing(_ahead(_recover(pieces, model, tiles, state, spent))) as found,
     ):
         for frame in found:
             with spending(spent, "stage 2"), _frame_work():
-                result = _refine(model, frame), Memory(frame.view, frame.state)
+                result = _refine(model, frame), Memory(frame.view, frame.state, frame.onwards)
             del frame
             yield result
 
 
 def _register(
-    windows: Iterable[SceneWindow], model: Rmfd, tiles: tuple[tiling.Tile, ...], spent: Spent | None
-) -> Generator[tuple[View, bool, tiling.Piece], None, None]:
-    onwards: Flow | None = None
+    windows: Iterable[SceneWindow],
+    model: Rmfd,
+    tiles: tuple[tiling.Tile, ...],
+    onwards: Flow | None,
+    spent: Spent | None,
+) -> Generator[Aligned, None, None]:
     for views, begins in windows:
         with spending(spent, "align"), _frame_work():
             backwards, onwards = _flows(views, onwards)
         for tile in tiles:
             with spending(spent, "align"), _frame_work():
                 piece = tiling.register(model, tile, tuple(view.image for view in views), (backwards, onwards))
-            yield views[1], begins, piece
+            yield Aligned(views[1], begins, piece, onwards)
             del piece
 
 
@@ -298,27 +322,26 @@ def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, Fl
 
     Args:
         views: previous, current and following frame.
-        last_onwards: the flow from the previous frame to this one, where it is known.
+        last_onwards: the flow from the previous frame to this one; not asked for where a scene begins.
     """
     previous, current, following = views
     still = np.zeros((*current.luma.shape, 2), np.float32)
     if previous is current:
-        backwards = still
-    else:
-        backwards = reverse_flow(estimate_flow(previous.luma, current.luma) if last_onwards is None else last_onwards)
-    onwards = still if following is current else estimate_flow(current.luma, following.luma)
+        last_onwards = None
+    backwards = still if last_onwards is None else reverse_flow(last_onwards)
+    onwards = still if following is current else estimate_flow(current.luma, following.luma, last_onwards)
     return backwards, onwards
 
 
 def _recover(
-    pieces: Iterable[tuple[View, bool, tiling.Piece]],
+    pieces: Iterable[Aligned],
     model: Rmfd,
     tiles: tuple[tiling.Tile, ...],
     state: State | None,
     spent: Spent | None,
 ) -> Generator[Found, None, None]:
     cleared: Cleared | None = None
-    for view, begins, piece in pieces:
+    for view, begins, piece, onwards in pieces:
         with spending(spent, "stage 1"), _frame_work():
             before = None if begins else state
             cleared = tiling.put_together(cleared, piece.tile, tiling.clear(model, piece, before))
@@ -328,7 +351,7 @@ def _recover(
                 continue
             recovered, state = model.judge(cleared, before)
             cleared = before = None
-        yield Found(view, tiles, recovered, state)
+        yield Found(view, tiles, recovered, state, onwards)
         del recovered
 
 
