@@ -57,6 +57,20 @@ def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProces
     )
 
 
+def test_ctrl_c_while_the_command_line_is_loaded_is_one_line():
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'rmfd_cli.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from rmfd_cli.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "rmfd: stopped; nothing was begun\n")
+
+
 def test_help_is_quick_and_imports_nothing_heavy():
     code = "import sys, rmfd_cli.cli; print(sorted({'torch', 'av', 'cv2', 'numpy', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

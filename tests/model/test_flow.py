@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rmfd_cli.model.flow import camera_motion, enlarge_flow, estimate_flow, extent, luma_for_flow, reverse_flow
+from rmfd_cli.model.flow import (
+    camera_motion,
+    enlarge_flow,
+    estimate_flow,
+    extent,
+    luma_for_flow,
+    onward_flows,
+    reverse_flow,
+)
 from tests.model.rainy import rained_on, texture
 
 
@@ -24,6 +32,29 @@ def test_frames_too_small_to_search_have_no_flow():
     tiny = luma_for_flow(texture(24, 24))
     assert tiny.shape == (12, 12)
     assert not enlarge_flow(estimate_flow(tiny, tiny), (24, 24)).any()
+
+
+def test_what_moves_fast_in_rain_is_found_where_it_goes():
+    scene, fast, step_px = texture(192, 256), texture(64, 396, seed=5), 28
+    lumas = []
+    for t in range(5):
+        frame = scene.copy()
+        frame[64:128] = fast[:, step_px * t : step_px * t + 256]
+        lumas.append(luma_for_flow(rained_on(frame, t)))
+
+    def missed(flow: NDArray[np.float32]) -> float:
+        """Share of what moves whose way is wrong by more than two pixels."""
+        return float((np.abs(flow[36:60, 24:116, 0] + step_px / 2) > 1).mean())
+
+    assert missed(estimate_flow(lumas[3], lumas[4])) > 0.9
+    assert missed(onward_flows(lumas)[-1]) < 0.5
+
+
+def test_a_search_from_rest_remembers_no_guess():
+    one, other = (luma_for_flow(np.ascontiguousarray(texture(96, 140)[:, k : k + 128])) for k in (0, 4))
+    before = estimate_flow(one, other)
+    estimate_flow(one, other, np.full((48, 64, 2), 9, np.float32))
+    np.testing.assert_array_equal(estimate_flow(one, other), before)
 
 
 def test_the_reverse_of_a_flow_leads_back():
