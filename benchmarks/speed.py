@@ -25,8 +25,8 @@ from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.int8 import Int8Conv
 from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.placing import find_weights, placed, precision_for
 from rmfd_cli.model.process import keep_freed_memory
-from rmfd_cli.model.streaming import find_weights, placed, precision_for
 from rmfd_cli.model.tiling import frame_box, pixels
 from rmfd_cli.model.values import State, Window
 from rmfd_cli.options import USUAL_CODEC

@@ -328,7 +328,7 @@ def _derain(job: Job, go_on: Callable[[], None], wish: _Wish) -> "DerainReport":
 def _outline(job: Job, go_on: Callable[[], None], wish: _Wish, device: str) -> "DerainReport":
     from rmfd_cli.batch.outline import outline
     from rmfd_cli.derain import DerainReport
-    from rmfd_cli.model.streaming import choose_device
+    from rmfd_cli.model.placing import choose_device
 
     source, target, options, notes = _ends(job, wish)
     plan = outline(source, target, wish.restore, options, job.makes_folders)
@@ -368,7 +368,7 @@ def _encoding(wish: Encoding, lossless: bool) -> Encoding:
 
 
 def _print_details(model: str, device: str, options: DerainOptions) -> None:
-    from rmfd_cli.model.streaming import choose_device, find_weights
+    from rmfd_cli.model.placing import choose_device, find_weights
     from rmfd_cli.video.ffmpeg import find_ffmpeg
 
     typer.echo(f"weights  {find_weights(model)}", err=True)

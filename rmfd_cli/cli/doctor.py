@@ -102,7 +102,7 @@ def _versions() -> Iterator[Finding]:
 
 def _devices() -> Iterator[Finding]:
     try:
-        from rmfd_cli.model.streaming import choose_device
+        from rmfd_cli.model.placing import choose_device
 
         chosen = str(choose_device("auto"))
     except (ImportError, OSError) as error:

@@ -260,7 +260,7 @@ def _say_how_it_ended(done: "Trained", options: TrainOptions, stop: Stop, quiet:
 
 
 def _device(name: str) -> str:
-    from rmfd_cli.model.streaming import choose_device
+    from rmfd_cli.model.placing import choose_device
 
     # Under torchrun each process has a GPU of its own.
     own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"

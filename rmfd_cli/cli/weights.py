@@ -118,7 +118,7 @@ def export(
         from rmfd_cli.files import replace_whole
         from rmfd_cli.model.checkpoint import load_model
         from rmfd_cli.model.onnx import onnx_graphs
-        from rmfd_cli.model.streaming import find_weights
+        from rmfd_cli.model.placing import find_weights
 
         graphs = onnx_graphs(load_model(find_weights(model)), size_px)
         for target, content in zip(targets, graphs, strict=True):

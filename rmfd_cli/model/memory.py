@@ -8,7 +8,8 @@ from safetensors.torch import load, save
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.checkpoint import load_model, sha256
-from rmfd_cli.model.streaming import Memory, View, choose_device, find_weights, load_as_wished, precision_for, restore_from
+from rmfd_cli.model.placing import choose_device, find_weights, precision_for
+from rmfd_cli.model.streaming import Memory, View, load_as_wished, restore_from
 from rmfd_cli.model.values import State
 from rmfd_cli.stages import Spent
 from rmfd_cli.types import RestoreFrom, Ycc

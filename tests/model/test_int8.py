@@ -12,7 +12,8 @@ from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.int8 import Int8Conv, inputs_of, is_supported, ranges_of, rectified_sum, seen_by, with_int8, zero_seen_by
 from rmfd_cli.model.layers import Rectified
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.model.streaming import placed, precision_for, restore
+from rmfd_cli.model.placing import placed, precision_for
+from rmfd_cli.model.streaming import restore
 from rmfd_cli.video.ycc import ycc_of_rgb
 
 CPU = torch.device("cpu")

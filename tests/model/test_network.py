@@ -11,7 +11,8 @@ from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, from_rgb, to_pixels, to_rgb
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.model.streaming import find_weights, restore
+from rmfd_cli.model.placing import find_weights
+from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.values import State, Window
 from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows

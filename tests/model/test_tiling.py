@@ -9,8 +9,9 @@ import torch
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.placing import find_weights
 from rmfd_cli.model.room import AUTOMATIC, Wish, rooms
-from rmfd_cli.model.streaming import find_weights, restore
+from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.tiling import frame_box, overlap, tiles
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.ycc import ycc_of_rgb

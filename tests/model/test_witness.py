@@ -6,7 +6,8 @@ import torch
 
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.image import Image
-from rmfd_cli.model.streaming import find_weights, restore
+from rmfd_cli.model.placing import find_weights
+from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.witness import agreement_of, spare
 from rmfd_cli.video.ycc import ycc_of_rgb
 from tests.model.rainy import texture
