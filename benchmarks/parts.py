@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rmfd_cli.metrics import psnr
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
-from rmfd_cli.model.flow import enlarge_flow, luma_for_flow, onward_flows, reverse_flow
+from rmfd_cli.model.flow import enlarge_flow, flows_of_scene, luma_for_flow
 from rmfd_cli.model.image import Image, from_rgb, to_rgb
 from rmfd_cli.model.network import MAPS, Rmfd, block
 from rmfd_cli.model.values import Registered, Restored, State, Window
@@ -97,13 +97,10 @@ def windows_of(rainy: Clip) -> list[Window]:
     """Every frame `[H, W, 3]` of a clip with its neighbours and flows."""
     images = [from_rgb(torch.from_numpy(frame.astype(np.float32) / 255).permute(2, 0, 1)[None]) for frame in rainy]
     lumas = [luma_for_flow(image.luma[0, 0].numpy()) for image in images]
-    onwards = onward_flows(lumas)
-    still = np.zeros((*lumas[0].shape, 2), np.float32)
-    backwards = [still, *(reverse_flow(flow) for flow in onwards)]
     size = (rainy.shape[1], rainy.shape[2])
     enlarged = [
         tuple(torch.from_numpy(enlarge_flow(flow, size))[None] for flow in flows)
-        for flows in zip(backwards, [*onwards, still], strict=True)
+        for flows in zip(*flows_of_scene(lumas), strict=True)
     ]
     last = len(images) - 1
     return [

@@ -1,13 +1,12 @@
 """How pixels move between two frames: dense inverse search at half resolution, held to the camera's own motion.
 
 DIS (Kroeger et al., ECCV 2016) is OpenCV's. Rain misleads it twice: streaks look like detail that moves, and they hide the
-detail behind them. So it searches on luma without thin bright lines, begins where the frames before moved to, and gives way to
-the motion of the whole picture wherever that explains the two frames as well. docs/decisions.md says what each is worth, and
-compares DIS with the alternatives.
+detail behind them. So it searches on luma without thin bright lines and without what the frames before do not explain, begins
+where they moved to, and gives way to the motion of the whole picture wherever that explains the two frames as well.
+docs/decisions.md says what each is worth, and compares DIS with the alternatives.
 """
 
 import functools
-import itertools
 import threading
 from collections.abc import Sequence
 from typing import TypeAlias, TypeVar
@@ -22,10 +21,16 @@ SHRINK = 2
 Flow: TypeAlias = NDArray[np.float32]
 """`[h, w, 2]` displacement (x, y) in pixels."""
 
+Luma: TypeAlias = NDArray[np.uint8]
+"""`[h, w]`, what flow is estimated on."""
+
 Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32])
 
 _STREAK = np.ones((1, 3), np.uint8)
 """A bright line of up to two pixels across, at the resolution of the search, does not contain it."""
+_ALIKE = 1.5
+"""Times the mean difference of two frames in register."""
+_SLOW_PX = 4.0
 _FIT_EVERY_PX = 16
 """Or more often, for four points on the shorter side of a small picture."""
 _ERROR_MOST = 60
@@ -39,7 +44,7 @@ _RESTING_TOLERANCE = 0.1
 _local = threading.local()
 
 
-def luma_for_flow(luma: NDArray[np.float32]) -> NDArray[np.uint8]:
+def luma_for_flow(luma: NDArray[np.float32]) -> Luma:
     """What the flow is estimated on: luma `[H, W]` in [0, 1] to `[⌈H/2⌉, ⌈W/2⌉]` uint8; edges of odd sides count twice."""
     height, width = luma.shape
     if height % SHRINK or width % SHRINK:
@@ -48,7 +53,7 @@ def luma_for_flow(luma: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), alpha=255), np.uint8)
 
 
-def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8], guess: Flow | None = None) -> Flow:
+def estimate_flow(current: Luma, neighbour: Luma, guess: Flow | None = None) -> Flow:
     """Where each pixel of the current frame lies in a neighbour, at the resolution of `luma_for_flow`.
 
     Args:
@@ -71,12 +76,34 @@ def estimate_flow(current: NDArray[np.uint8], neighbour: NDArray[np.uint8], gues
     return _steadied(flow, current, neighbour)
 
 
-def onward_flows(lumas: Sequence[NDArray[np.uint8]]) -> list[Flow]:
-    """The flow from every frame of a scene but the last to the following one, each begun with the one before."""
-    flows: list[Flow] = []
-    for current, following in itertools.pairwise(lumas):
-        flows.append(estimate_flow(current, following, flows[-1] if flows else None))
-    return flows
+def flows_of(previous: Luma | None, current: Luma, following: Luma | None, last_onwards: Flow | None) -> tuple[Flow, Flow]:
+    """The flows of a frame to its neighbours; no motion towards one that is missing.
+
+    What is known of the frame before helps to find the way on: the search begins with its motion, and does not see what was
+    darker there, if that is what rain hides.
+
+    Args:
+        previous: from `luma_for_flow`; None where a scene begins.
+        current: likewise.
+        following: likewise; None where it ends.
+        last_onwards: the flow from the previous frame to this one, where there is one.
+    """
+    still = np.zeros((*current.shape, 2), np.float32)
+    if previous is None or last_onwards is None:
+        return still, still if following is None else estimate_flow(current, following)
+    backwards = reverse_flow(last_onwards)
+    if following is None:
+        return backwards, still
+    return backwards, estimate_flow(_without_rain(current, follow(previous, backwards), backwards), following, last_onwards)
+
+
+def flows_of_scene(lumas: Sequence[Luma]) -> tuple[list[Flow], list[Flow]]:
+    """`flows_of` every frame of a scene: those to the previous, and those to the following frames."""
+    found: list[tuple[Flow, Flow]] = []
+    for previous, current, following in zip([None, *lumas[:-1]], lumas, [*lumas[1:], None], strict=True):
+        found.append(flows_of(previous, current, following, found[-1][1] if found else None))
+    to_previous, to_following = zip(*found, strict=True)
+    return list(to_previous), list(to_following)
 
 
 def reverse_flow(flow: Flow) -> Flow:
@@ -153,7 +180,7 @@ def camera_motion(flow: Flow) -> Flow:
     return np.asarray(cv2.transform(places, np.float32(matrix - np.eye(2, 3))), np.float32)
 
 
-def _steadied(flow: Flow, current: NDArray[np.uint8], neighbour: NDArray[np.uint8]) -> Flow:
+def _steadied(flow: Flow, current: Luma, neighbour: Luma) -> Flow:
     """The camera's motion, or its rest, where that explains the frames as well as the flow does.
 
     In front of a camera that moves, rest is taken where it explains them better than both: captions are burned in.
@@ -173,14 +200,25 @@ def _where(chosen: NDArray[np.bool_], one: Flow, other: Flow) -> Flow:
     return np.asarray(cv2.blendLinear(one, other, share, 1 - share), np.float32)
 
 
-def _error(current: NDArray[np.uint8], aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _error(current: Luma, aligned: Luma) -> NDArray[np.float32]:
     """What is left of the difference between two frames, in code values: means of windows, `[h, w]`."""
     _, difference = cv2.threshold(cv2.absdiff(current, aligned), _ERROR_MOST, _ERROR_MOST, cv2.THRESH_TRUNC)
     return np.asarray(cv2.boxFilter(difference, cv2.CV_32F, (_ERROR_WINDOW_PX, _ERROR_WINDOW_PX)), np.float32)
 
 
-def _without_streaks(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _without_streaks(luma: Luma) -> Luma:
     return np.asarray(cv2.morphologyEx(luma, cv2.MORPH_OPEN, _STREAK), np.uint8)
+
+
+def _without_rain(luma: Luma, before: Luma, backwards: Flow) -> Luma:
+    """The darker of a frame and of the one before in register, since rain is bright and brief.
+
+    Not where the two are far from each other, or the flow is long: there it is more likely to be wrong.
+    """
+    error = _error(luma, before)
+    alike = cv2.inRange(error, 0.0, _ALIKE * cv2.mean(error)[0])
+    slow = cv2.inRange(backwards, (-_SLOW_PX,) * 2, (_SLOW_PX,) * 2)
+    return np.asarray(np.where(cv2.bitwise_and(alike, slow), np.minimum(luma, before), luma), np.uint8)
 
 
 @functools.lru_cache(maxsize=8)

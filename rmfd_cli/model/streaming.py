@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rmfd_cli.model import tiling
 from rmfd_cli.model.checkpoint import load_model
-from rmfd_cli.model.flow import Flow, estimate_flow, luma_for_flow, reverse_flow
+from rmfd_cli.model.flow import Flow, flows_of, luma_for_flow
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.placing import choose_device, find_weights, placed, precision_for
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
@@ -248,29 +248,20 @@ def _register(
     spent: Spent | None,
 ) -> Generator[Aligned, None, None]:
     for views, begins in windows:
+        previous, current, following = views
         with spending(spent, "align"), _frame_work():
-            backwards, onwards = _flows(views, onwards)
+            # At the ends of a scene the frame itself stands for a missing one.
+            backwards, onwards = flows_of(
+                None if previous is current else previous.luma,
+                current.luma,
+                None if following is current else following.luma,
+                onwards,
+            )
         for tile in tiles:
             with spending(spent, "align"), _frame_work():
                 piece = tiling.register(model, tile, tuple(view.image for view in views), (backwards, onwards))
-            yield Aligned(views[1], begins, piece, onwards)
+            yield Aligned(current, begins, piece, onwards)
             del piece
-
-
-def _flows(views: tuple[View, ...], last_onwards: Flow | None) -> tuple[Flow, Flow]:
-    """The flows to the previous and to the following frame.
-
-    Args:
-        views: previous, current and following frame.
-        last_onwards: the flow from the previous frame to this one; not asked for where a scene begins.
-    """
-    previous, current, following = views
-    still = np.zeros((*current.luma.shape, 2), np.float32)
-    if previous is current:
-        last_onwards = None
-    backwards = still if last_onwards is None else reverse_flow(last_onwards)
-    onwards = still if following is current else estimate_flow(current.luma, following.luma, last_onwards)
-    return backwards, onwards
 
 
 def _recover(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmfd_cli.model.flow import luma_for_flow, onward_flows, reverse_flow
+from rmfd_cli.model.flow import flows_of_scene, luma_for_flow
 from rmfd_cli.model.image import split
 from rmfd_cli.rain.camera import photograph
 from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Coder
@@ -148,10 +148,5 @@ def _coded(rainy: Tensor, coder: Coder) -> Tensor:
 def clip_flows(rainy: Tensor) -> tuple[Tensor, Tensor]:
     """Flows of every frame of `[T, 3, H, W]` to the frame before and after it, as in `Packed`; zero where there is none."""
     lumas = [luma_for_flow(luma) for luma in split(rainy)[0][:, 0].cpu().numpy()]
-    onwards = onward_flows(lumas)
-    still = np.zeros((*lumas[0].shape, 2), np.float32)
-    to_previous, to_following = (
-        torch.from_numpy(np.stack(flows)).to(rainy.device)
-        for flows in ([still, *map(reverse_flow, onwards)], [*onwards, still])
-    )
+    to_previous, to_following = (torch.from_numpy(np.stack(flows)).to(rainy.device) for flows in flows_of_scene(lumas))
     return to_previous, to_following

@@ -10,8 +10,8 @@ from rmfd_cli.model.flow import (
     enlarge_flow,
     estimate_flow,
     extent,
+    flows_of_scene,
     luma_for_flow,
-    onward_flows,
     reverse_flow,
 )
 from tests.model.rainy import rained_on, texture
@@ -47,7 +47,7 @@ def test_what_moves_fast_in_rain_is_found_where_it_goes():
         return float((np.abs(flow[36:60, 24:116, 0] + step_px / 2) > 1).mean())
 
     assert missed(estimate_flow(lumas[3], lumas[4])) > 0.9
-    assert missed(onward_flows(lumas)[-1]) < 0.5
+    assert missed(flows_of_scene(lumas)[1][-2]) < 0.5
 
 
 def test_a_search_from_rest_remembers_no_guess():
