@@ -31,6 +31,9 @@ _STREAK = np.ones((1, 3), np.uint8)
 _ALIKE = 1.5
 """Times the mean difference of two frames in register."""
 _SLOW_PX = 4.0
+_STILL_PX = 0.1
+"""A camera whose picture moves by less rests."""
+_SAMPLED_PX = 8
 _FIT_EVERY_PX = 16
 """Or more often, for four points on the shorter side of a small picture."""
 _ERROR_MOST = 60
@@ -213,8 +216,11 @@ def _without_streaks(luma: Luma) -> Luma:
 def _without_rain(luma: Luma, before: Luma, backwards: Flow) -> Luma:
     """The darker of a frame and of the one before in register, since rain is bright and brief.
 
-    Not where the two are far from each other, or the flow is long: there it is more likely to be wrong.
+    Not where the two are far from each other, or the flow is long: there it is more likely to be wrong. And not while the
+    camera rests, which is then known all the same.
     """
+    if np.abs(np.median(backwards[::_SAMPLED_PX, ::_SAMPLED_PX], axis=(0, 1))).max() < _STILL_PX:
+        return luma
     error = _error(luma, before)
     alike = cv2.inRange(error, 0.0, _ALIKE * cv2.mean(error)[0])
     slow = cv2.inRange(backwards, (-_SLOW_PX,) * 2, (_SLOW_PX,) * 2)
