@@ -81,7 +81,7 @@ def evaluate(
         with set_on_stderr("clip", quiet) as on_progress:
             found = run.evaluate(pairs, restore, frames=frames, skip=skip, on_progress=on_progress, on_failure=tell_failure)
         if found.clips:
-            how = {"model": model} if against is None else {"against": str(against)}
+            how = _model(model) if against is None else {"against": str(against)}
             about = {"rmfd": __version__, "tested": str(tested), **how, "skip": skip}
             _write(json_file, lambda: report.as_json(found, about).encode())
             _write(csv_file, lambda: report.as_csv(found).encode(errors="surrogateescape"))
@@ -91,6 +91,13 @@ def evaluate(
         if found.failures:
             failed = f"{len(found.failures)} of {len(pairs)} clips could not be scored"
             raise verdict(str(tested), failed, found.failures, len(found.clips), "no scores")
+
+
+def _model(name: str) -> dict[str, str]:
+    from rmfd_cli.model.checkpoint import sha256
+    from rmfd_cli.model.placing import find_weights
+
+    return {"model": name, "weights_sha256": sha256(find_weights(name))}
 
 
 def _check_files(*files: Path | None) -> None:

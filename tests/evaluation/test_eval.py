@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from rmfd_cli.cli import app
 from rmfd_cli.evaluation.run import Pair, evaluate, pairs_of_set
 from rmfd_cli.evaluation.scores import Scores, mean
+from rmfd_cli.model.checkpoint import manifest
 from rmfd_cli.video.images import write_png
 from tests import media
 from tests.stand_ins import change, unchanged
@@ -79,9 +80,10 @@ def test_a_set_is_restored_first_and_scored_before_and_after(dataset):
     assert flicker["restored"].psnr_db == pytest.approx(flicker["input"].psnr_db, abs=1)
 
 
-def test_the_shipped_model_runs_over_a_set(dataset):
-    done = run(dataset, "--frames", 3)
+def test_the_shipped_model_runs_over_a_set(dataset, tmp_path):
+    done = run(dataset, "--frames", 3, "--json", tmp_path / "s.json")
     assert done.exit_code == 0, done.stderr
+    assert json.loads((tmp_path / "s.json").read_text())["weights_sha256"] == manifest()["models"]["small"]["sha256"]
     assert [(row["clip"], row["of"], row["frames"]) for row in rows(done.stdout)][-2:] == [
         ("mean", "input", "6"),
         ("mean", "restored", "6"),
