@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from rmfd_cli.errors import OutputError
+
 
 def replace_whole(target: Path, content: bytes | memoryview) -> None:
     """Writes a file that is complete and on the disk before it gets its name; whatever goes wrong, nothing else is left.
@@ -22,3 +24,25 @@ def replace_whole(target: Path, content: bytes | memoryview) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def check_place(target: Path) -> None:
+    """Before any work: whether a file can be written there.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise OutputError(f"{target}: cannot be written; name a file in a folder that is there")
+
+
+def write_output(target: Path, content: bytes) -> None:
+    """`replace_whole` of a file that was asked for.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        replace_whole(target, content)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error

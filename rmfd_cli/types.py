@@ -115,3 +115,17 @@ class Frame:
     def rgb(self) -> Rgb:
         """`[H, W, 3]` uint8 (8-bit sources) or uint16 (more), stored the way the planes are; made when first asked for."""
         return self.to_rgb()
+
+
+@dataclass(frozen=True)
+class SetProgress:
+    """How far the work on a data set is."""
+
+    done: int
+    """Its parts that are made or have failed."""
+    jobs: int
+    """Parts in all, without those that were done before."""
+    frames: int
+    """Frames so far."""
+    seconds: float
+    """Since the start."""

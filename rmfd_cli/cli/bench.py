@@ -4,13 +4,13 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from rmfd_cli.cli.loading import lazy_restorer
+from rmfd_cli.cli.loading import DeviceName, MemorySize, ModelName, lazy_restorer
 from rmfd_cli.cli.outcome import errors_as_lines, spent_lines
-from rmfd_cli.cli.values import parse_picture_size, parse_size
+from rmfd_cli.cli.values import parse_picture_size
 from rmfd_cli.errors import UsageError
 from rmfd_cli.stages import Spent, longest
 
@@ -41,12 +41,9 @@ def bench(
     ] = None,
     size: Annotated[str, typer.Option(metavar="WxH", help="Of the made-up video.")] = "640x480",
     frames: Annotated[int, typer.Option(min=10, help="Of the made-up video.")] = 100,
-    model: Annotated[str, typer.Option(help="auto, the name of shipped weights (small), or a .safetensors file.")] = "auto",
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
-    memory: Annotated[
-        int | None,
-        typer.Option(parser=parse_size, metavar="SIZE", help="As for rmfd derain. [default: as there is]", show_default=False),
-    ] = None,
+    model: ModelName = "auto",
+    device: DeviceName = "auto",
+    memory: MemorySize = None,
     ffmpeg: Annotated[
         str | None, typer.Option(help="Which ffmpeg to use. [default: $RMFD_FFMPEG, PATH, imageio-ffmpeg]")
     ] = None,

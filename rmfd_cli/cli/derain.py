@@ -20,7 +20,7 @@ from rmfd_cli.batch.plan import Job, check_beside, plan_jobs
 from rmfd_cli.batch.report import as_json, counts, summary, write_report
 from rmfd_cli.batch.run import Outcome, exit_code, failed, make_folders, run_jobs
 from rmfd_cli.batch.sources import PIPE, Found, find_sources, read_names
-from rmfd_cli.cli.loading import lazy_restorer, lazy_restorer_from, unheard
+from rmfd_cli.cli.loading import DeviceName, ModelName, lazy_restorer, lazy_restorer_from, unheard
 from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, shown, spent_lines, tell_outcome, warn
 from rmfd_cli.cli.progress import Style
 from rmfd_cli.cli.values import parse_encoder_option, parse_length, parse_size, parse_time
@@ -80,8 +80,8 @@ def derain(
         str | None, typer.Option(metavar="LIST", help="Read names of inputs from this file, one a line; - for stdin.")
     ] = None,
     null: Annotated[bool, typer.Option("--null", "-0", help="Names in the list end with NUL: find -print0.")] = False,
-    model: Annotated[str, typer.Option(help="auto, the name of shipped weights (small), or a .safetensors file.")] = "auto",
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
+    model: ModelName = "auto",
+    device: DeviceName = "auto",
     memory: Annotated[
         int | None,
         typer.Option(

@@ -1,17 +1,16 @@
 """`rmfd eval`."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from rmfd_cli import __version__
-from rmfd_cli.cli.loading import lazy_restorer
+from rmfd_cli.cli.loading import DeviceName, MemorySize, ModelName, lazy_restorer
 from rmfd_cli.cli.outcome import errors_as_lines, print_table, shown, tell_failure, verdict, warn
 from rmfd_cli.cli.progress import set_on_stderr
-from rmfd_cli.cli.values import parse_size
-from rmfd_cli.errors import OutputError, UsageError
+from rmfd_cli.errors import UsageError
+from rmfd_cli.files import check_place, write_output
 
 PLOTS = (".png", ".svg", ".pdf")
 
@@ -47,12 +46,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="CLEAN", help="The truth of a result: clips, or folders of clips with the same names."),
     ] = None,
-    model: Annotated[str, typer.Option(help="auto, the name of shipped weights (small), or a .safetensors file.")] = "auto",
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
-    memory: Annotated[
-        int | None,
-        typer.Option(parser=parse_size, metavar="SIZE", help="As for rmfd derain. [default: as there is]", show_default=False),
-    ] = None,
+    model: ModelName = "auto",
+    device: DeviceName = "auto",
+    memory: MemorySize = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Only the first so many of each clip. [default: all]")] = None,
     skip: Annotated[int, typer.Option(min=0, help="Frames at each end of a clip that do not count.")] = 0,
     json_file: Annotated[
@@ -69,7 +65,10 @@ def evaluate(
     The table goes to stdout: on a terminal as one, else divided by tabs.
     """
     with errors_as_lines("nothing was written"):
-        _check_files(json_file, csv_file, plot_file)
+        for path in (path for path in (json_file, csv_file, plot_file) if path is not None):
+            check_place(path)
+        if plot_file is not None and plot_file.suffix.lower() not in PLOTS:
+            raise UsageError(f"--plot is {plot_file}; name a file that ends in {', '.join(PLOTS)}")
         if against is not None and (model, device, memory) != ("auto", "auto", None):
             raise UsageError("--against scores a result as it is; leave --model, --device and --memory out")
         from rmfd_cli.evaluation import plot, report, run
@@ -83,9 +82,12 @@ def evaluate(
         if found.clips:
             how = _model(model) if against is None else {"against": str(against)}
             about = {"rmfd": __version__, "tested": str(tested), **how, "skip": skip}
-            _write(json_file, lambda: report.as_json(found, about).encode())
-            _write(csv_file, lambda: report.as_csv(found).encode(errors="surrogateescape"))
-            _write(plot_file, lambda: plot.plot(found, str(plot_file)[-3:].lower()))
+            if json_file is not None:
+                write_output(json_file, report.as_json(found, about).encode())
+            if csv_file is not None:
+                write_output(csv_file, report.as_csv(found).encode(errors="surrogateescape"))
+            if plot_file is not None:
+                write_output(plot_file, plot.plot(found, plot_file.suffix[1:].lower()))
             header, *rows = ([shown(cell) for cell in row] for row in report.table(found))
             print_table(header, rows, last=len(found.mean))
         if found.failures:
@@ -98,24 +100,3 @@ def _model(name: str) -> dict[str, str]:
     from rmfd_cli.model.placing import find_weights
 
     return {"model": name, "weights_sha256": sha256(find_weights(name))}
-
-
-def _check_files(*files: Path | None) -> None:
-    """Before any work: whether what is asked for can be written."""
-    for path in (path for path in files if path is not None):
-        if path.is_dir() or not path.absolute().parent.is_dir():
-            raise OutputError(f"{path}: cannot be written; name a file in a folder that is there")
-    *_, plot_file = files
-    if plot_file is not None and plot_file.suffix.lower() not in PLOTS:
-        raise UsageError(f"--plot is {plot_file}; name a file that ends in {', '.join(PLOTS)}")
-
-
-def _write(path: Path | None, content: Callable[[], bytes]) -> None:
-    if path is None:
-        return
-    from rmfd_cli.files import replace_whole
-
-    try:
-        replace_whole(path, content())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

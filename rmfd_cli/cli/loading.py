@@ -5,12 +5,23 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+
+import typer
+
+from rmfd_cli.cli.values import parse_size
 
 if TYPE_CHECKING:
     from rmfd_cli.stages import Spent
     from rmfd_cli.types import RestoreFrom
 
+
+ModelName: TypeAlias = Annotated[str, typer.Option(help="auto, the name of shipped weights (small), or a .safetensors file.")]
+DeviceName: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")]
+MemorySize: TypeAlias = Annotated[
+    int | None,
+    typer.Option(parser=parse_size, metavar="SIZE", help="As for rmfd derain. [default: as there is]", show_default=False),
+]
 
 Value = TypeVar("Value")
 

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rmfd_cli.derain import Progress
-    from rmfd_cli.evaluation.run import Progress as EvaluationProgress
-    from rmfd_cli.synth.run import Progress as SynthProgress
     from rmfd_cli.training.loop import Progress as TrainingProgress
     from rmfd_cli.training.validation import Validation
+    from rmfd_cli.types import SetProgress
 
 LINE_SECONDS = 10.0
 """A log gets no more than one line in this time."""
@@ -59,7 +58,7 @@ def progress_on_stderr(title: str, style: Style = "auto") -> "Iterator[Callable[
 
 
 @contextmanager
-def set_on_stderr(thing: str, quiet: bool) -> "Iterator[Callable[[SynthProgress | EvaluationProgress], None]]":
+def set_on_stderr(thing: str, quiet: bool) -> "Iterator[Callable[[SetProgress], None]]":
     """Show how far the work on a data set is until the block ends, likewise.
 
     Args:
@@ -180,7 +179,7 @@ def _scores_line(now: "TrainingProgress") -> str:
     return f"step {now.step} of {now.steps}: " + ", ".join(f"{name} {score.psnr_db:.2f} dB" for name, score in scores)
 
 
-def _things_line(thing: str, now: "SynthProgress | EvaluationProgress") -> str:
+def _things_line(thing: str, now: "SetProgress") -> str:
     left = f", {clock(now.seconds / now.done * (now.jobs - now.done))} left" if now.done else ""
     speed = f"{rate(now.frames, now.seconds):.1f} fps"
     return f"{thing} {now.done} of {now.jobs}, {now.frames} frames, {speed}{left}"

@@ -8,7 +8,8 @@ import typer
 
 from rmfd_cli.cli.outcome import errors_as_lines, print_table
 from rmfd_cli.cli.values import parse_picture_size
-from rmfd_cli.errors import OutputError, OutputExistsError, UsageError
+from rmfd_cli.errors import OutputExistsError, UsageError
+from rmfd_cli.files import check_place, write_output
 
 EXIT_CODES = """\b
 Exit codes:
@@ -111,21 +112,16 @@ def export(
             raise UsageError(f"--size is {size}; both sides have to be at least {LEAST_SIDE_PX}")
         targets = (output.with_name(f"{output.stem}-first{output.suffix}"), output)
         for target in targets:
-            if not target.absolute().parent.is_dir() or target.is_dir():
-                raise OutputError(f"{target}: cannot be written; name a file in a folder that is there")
+            check_place(target)
             if target.exists() and not overwrite:
                 raise OutputExistsError(f"{target}: exists; remove it or pass --overwrite")
-        from rmfd_cli.files import replace_whole
         from rmfd_cli.model.checkpoint import load_model
         from rmfd_cli.model.onnx import onnx_graphs
         from rmfd_cli.model.placing import find_weights
 
         graphs = onnx_graphs(load_model(find_weights(model)), size_px)
         for target, content in zip(targets, graphs, strict=True):
-            try:
-                replace_whole(target, content)
-            except OSError as error:
-                raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
+            write_output(target, content)
             typer.echo(f"{target}: {len(content) / 1e6:.1f} MB, {size_px[0]}x{size_px[1]}", err=True)
 
 

@@ -7,7 +7,6 @@ from rmfd_cli.errors import MachineError
 from rmfd_cli.evaluation.run import Evaluation
 
 COLOURS = {"input": "tab:gray", "restored": "tab:blue"}
-FORMATS = ("png", "svg", "pdf")
 
 
 def check_plotting() -> None:
@@ -27,7 +26,7 @@ def plot(evaluation: Evaluation, file_format: str) -> bytes:
 
     Args:
         evaluation: with one clip at least.
-        file_format: one of `FORMATS`.
+        file_format: as matplotlib calls it, such as `png`.
 
     Returns:
         The file.

@@ -16,7 +16,7 @@ from rmfd_cli.clips.find import frames_of, is_clip
 from rmfd_cli.clips.pairs import LOOKED_FOR, find_pairs, same_names
 from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.evaluation.scores import LEAST_SIDE_PX, Scores, Seen, as_seen, mean, score
-from rmfd_cli.types import Restore
+from rmfd_cli.types import Restore, SetProgress
 from rmfd_cli.video.compose import changed_rgb
 from rmfd_cli.video.ycc import rgb_change, ycc_of_rgb
 
@@ -60,17 +60,6 @@ class Evaluation:
         return _mean_rows([clip.mean for clip in self.clips])
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far it is."""
-
-    done: int
-    jobs: int
-    """Clips."""
-    frames: int
-    seconds: float
-
-
 def pairs_of_set(directory: Path) -> list[Pair]:
     """Rainy and clean clips of a data set, as `clips.pairs` knows them.
 
@@ -108,7 +97,7 @@ def evaluate(
     *,
     frames: int | None = None,
     skip: int = 0,
-    on_progress: Callable[[Progress], None] = lambda now: None,
+    on_progress: Callable[[SetProgress], None] = lambda now: None,
     on_failure: Callable[[InputError], None] = lambda error: None,
 ) -> Evaluation:
     """Scores clips against their truth; one that cannot be read or does not match stops no other.
@@ -132,7 +121,7 @@ def evaluate(
             for row in _scored(pair, restore, frames):
                 rows.append(row)
                 counted += 1
-                on_progress(Progress(number, len(pairs), counted, time.monotonic() - began))
+                on_progress(SetProgress(number, len(pairs), counted, time.monotonic() - began))
             if len(rows) <= 2 * skip:
                 raise InputError(f"{pair.name}: has {len(rows)} frames, of which none is left; give a smaller --skip")
         except InputError as error:

@@ -20,22 +20,9 @@ from rmfd_cli.synth.publish import TREE, hidden_folder, is_done, only_writer, pu
 from rmfd_cli.synth.request import SynthRequest
 from rmfd_cli.synth.sources import Clip, find_clips
 from rmfd_cli.synth.variant import draw_weather, make_variant, stored_streams
+from rmfd_cli.types import SetProgress
 
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far it is."""
-
-    done: int
-    """Variants that have been made or have failed."""
-    jobs: int
-    """Variants to be made in all, without those that were done before."""
-    frames: int
-    """Frames rendered so far."""
-    seconds: float
-    """Since the start."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +73,7 @@ def synthesize(
     *,
     workers: int = 1,
     overwrite: bool = False,
-    on_progress: Callable[[Progress], None] = lambda now: None,
+    on_progress: Callable[[SetProgress], None] = lambda now: None,
     on_failure: Callable[[RmfdError], None] = lambda failure: None,
 ) -> SynthReport:
     """Make a data set, or what is missing of it.
@@ -132,7 +119,7 @@ def synthesize(
                     if failure := _finish(event, out, run):
                         failures.append(failure)
                         on_failure(failure)
-                on_progress(Progress(ended, len(to_do), frames, monotonic() - started))
+                on_progress(SetProgress(ended, len(to_do), frames, monotonic() - started))
         write_meta_info(jobs, out, run)
     return SynthReport(
         made=len(to_do) - len(failures),

@@ -12,7 +12,8 @@ from rmfd_cli.cli.values import parse_picture_size
 from rmfd_cli.errors import InputError, MachineError, OutputError, PartialFailureError, UsageError
 from rmfd_cli.rain import presets
 from rmfd_cli.synth.request import LAYERS
-from rmfd_cli.synth.run import Progress, SynthReport
+from rmfd_cli.synth.run import SynthReport
+from rmfd_cli.types import SetProgress
 from tests.synth import clips
 
 
@@ -120,7 +121,7 @@ def test_sizes_and_layers_are_understood():
 def test_a_log_gets_a_line_now_and_then(capsys):
     with set_on_stderr("variant", quiet=False) as update:
         for second in range(26):
-            update(Progress(done=second, jobs=50, frames=3 * second, seconds=float(second)))
+            update(SetProgress(done=second, jobs=50, frames=3 * second, seconds=float(second)))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert lines[0] == "variant 10 of 50, 30 frames, 3.0 fps, 0:40 left"
