@@ -17,6 +17,7 @@ from rmfd_cli.stages import Channel, Spent, Stage, Stopped, spending, spending_o
 from rmfd_cli.types import Frame, Restore, RestoreFrom, VideoInfo, Ycc
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
 from rmfd_cli.video.ffmpeg import find_ffmpeg, version
+from rmfd_cli.video.keeping import left_out
 from rmfd_cli.video.location import is_url, shown_name
 from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, PictureWriter
 from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin
@@ -113,7 +114,9 @@ def derain(
                     if on_progress:
                         on_progress(Progress(frames, expected, monotonic() - began))
             _check_end(video, frames, options)
-    return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *_remarks(video)))
+            if isinstance(writer, VideoWriter):
+                writer.hold_last(_last_ticks(video))
+    return DerainReport(_path_of(target), frames, monotonic() - began, (*writer.warnings, *_remarks(video, writer)))
 
 
 def derain_in_segments(
@@ -178,7 +181,8 @@ def derain_in_segments(
                         on_progress(Progress(frames, expected, monotonic() - began, before))
             _check_end(video, frames, options)
             segments.finish()
-    return DerainReport(Path(target), frames, monotonic() - began, (*writer.warnings, *_remarks(video)), before)
+            writer.hold_last(_last_ticks(video))
+    return DerainReport(Path(target), frames, monotonic() - began, (*writer.warnings, *_remarks(video, writer)), before)
 
 
 def _identity(
@@ -207,8 +211,15 @@ def _check_end(video: Reader, frames: int, options: DerainOptions) -> None:
         raise InputError(f"{video.info.name}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
 
 
-def _remarks(video: Reader) -> tuple[str, ...]:
-    return tuple(f"{video.info.name}: {text}" for text in (video.damage, video.jump) if text)
+def _last_ticks(video: Reader) -> int:
+    return video.last_ticks if isinstance(video, VideoReader) else 0
+
+
+def _remarks(video: Reader, writer: Writer) -> tuple[str, ...]:
+    """What is known of a video once all of it has been seen, and not before."""
+    found = left_out(video.inside, video.is_interlaced) if isinstance(video, VideoReader) else []
+    remarks = (f"{video.info.name}: {text}" for text in (video.damage, video.jump) if text)
+    return (*(line for line in found if line not in writer.warnings), *remarks)
 
 
 def _path_of(target: Target) -> Path:

@@ -5,7 +5,9 @@ can prove that frame i is frame i: `frame_number(luma_or_rgb)` reads it back aft
 maker takes the path to write first and returns it; the container follows from the suffix.
 """
 
+import struct
 import subprocess
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -446,3 +448,44 @@ def mirrored(path: Path, degrees: int = 0) -> Path:
     plain = no_audio(path.with_name(f"plain-{path.name}"), frames=8)
     ffmpeg("-display_rotation", str(degrees), "-display_hflip", "-i", url(plain), "-map", "0", "-c", "copy", url(path))
     return path
+
+
+def pictures_in(path: Path, codec: str, chunk: bytes) -> Path:
+    """Picture files, `png` or `mjpeg`, one after the other in a container, each with `chunk` behind its first marker."""
+    plain, folder = path.with_name(f"plain-{path.stem}.mkv"), path.with_name(f"pictures-{path.stem}")
+    suffix, header_bytes = {"png": ("png", 33), "mjpeg": ("jpg", 2)}[codec]
+    folder.mkdir()
+    encode(plain, frames=5, codec=LOSSLESS, pix_fmt="yuv420p")
+    ffmpeg("-i", plain, "-c:v", codec, "-pix_fmt", "rgb24" if codec == "png" else "yuvj420p", folder / f"%d.{suffix}")
+    for picture in folder.iterdir():
+        whole = picture.read_bytes()
+        picture.write_bytes(whole[:header_bytes] + chunk + whole[header_bytes:])
+    ffmpeg("-framerate", str(RATE), "-i", folder / f"%d.{suffix}", "-c", "copy", url(path))
+    return path
+
+
+def icc_chunk() -> bytes:
+    """What gives a PNG file an ICC profile with a name; the profile is none, which nobody looks into."""
+    data = b"sRGB\0\0" + zlib.compress(b"profile" * 40)
+    return struct.pack(">I", len(data)) + b"iCCP" + data + struct.pack(">I", zlib.crc32(b"iCCP" + data))
+
+
+def exif_segment() -> bytes:
+    """What gives a JPEG file EXIF: big-endian TIFF with an orientation of 1."""
+    tiff = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 1, 0, 0)
+    return b"\xff\xe1" + struct.pack(">H", 2 + 6 + len(tiff)) + b"Exif\0\0" + tiff
+
+
+def later(path: Path, plain: Path, special: Path) -> Path:
+    """A transport stream of two videos, one behind the other."""
+    both = path.with_name(f"list-{path.stem}.txt")
+    both.write_text(f"file '{plain.absolute()}'\nfile '{special.absolute()}'\n")
+    ffmpeg("-f", "concat", "-safe", "0", "-i", both, "-c", "copy", url(path))
+    return path
+
+
+def field_order(path: Path) -> str:
+    """What ffmpeg's own decoder says of the fields of the first picture: `T`, `B`, or `P` for none."""
+    command = [FFMPEG, "-hide_banner", "-nostdin", "-i", url(path), "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return next(word[2] for line in said.splitlines() if "pts_time" in line for word in line.split() if word.startswith("i:"))

@@ -1,6 +1,6 @@
 """Models that stand in for the real one, and RGB for those that want to compare colours."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,11 @@ def change(image: Ycc, level: float = 0.0) -> Ycc:
 def unchanged(images: Iterable[Ycc]) -> Iterator[Ycc]:
     """A model that changes nothing."""
     return (change(image) for image in images)
+
+
+def unchanged_from(images: Iterable[Ycc], memory: bytes | None) -> Iterator[tuple[Ycc, Callable[[], bytes]]]:
+    """One that changes nothing and can go on, since it remembers nothing."""
+    return ((change(image), bytes) for image in images)
 
 
 def restored_rgb(restore: Restore, frames: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:

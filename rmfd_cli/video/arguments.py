@@ -5,11 +5,11 @@ from typing import Any
 
 from rmfd_cli.types import VideoInfo
 from rmfd_cli.video.encoding import Settings
-from rmfd_cli.video.keeping import field_options, hdr_options
+from rmfd_cli.video.keeping import denies_full_range, field_options, hdr_options
 from rmfd_cli.video.streams import CONTAINERS
 from rmfd_cli.video.traits import Traits
 
-__all__ = ["encoding_options", "is_mp4", "muxer_options", "picture_options"]
+__all__ = ["encoding_options", "is_mp4", "longer_end", "muxer_options", "picture_options"]
 
 _UNSPECIFIED = 2
 _LIMITED, _FULL = 1, 2
@@ -57,7 +57,7 @@ def encoding_options(
         "fps_mode:v:0": "passthrough",
         "enc_time_base:v:0": f"{tick.numerator}/{tick.denominator}",
     }
-    filters = [*_filters(source, traits), *settings.filters]
+    filters = [*_filters(source, traits, denies_full_range(settings.codec, source)), *settings.filters]
     return options | {"filter:v:0": ",".join(filters)} if filters else options
 
 
@@ -84,12 +84,32 @@ def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
     return options | {"video_track_timescale": str(ticks), "movie_timescale": str(max(ticks, 1000))}
 
 
+def longer_end(suffix: str, last_seconds: Fraction, shown_seconds: Fraction) -> str | None:
+    """The filter of packets that has the last frame shown for so long; None for a container that does not say how long.
+
+    Args:
+        suffix: Of the file.
+        last_seconds: When the last frame is shown.
+        shown_seconds: For how long.
+    """
+    if is_mp4(suffix):
+        # Durations lie between times of decoding; it ends with what the last frame that is decoded adds to its own time.
+        condition, ticks = "eq(NEXT_DTS,NOPTS)", f"{float(last_seconds + shown_seconds):.6f}/TB-PTS"
+    elif suffix.lower() in (".mkv", ".webm"):
+        # Its clock has milliseconds.
+        condition, ticks = f"gte(PTS*TB,{float(last_seconds) - 6e-4:.6f})", f"{float(shown_seconds):.6f}/TB"
+    else:
+        return None
+    # What is not named would be that of decoding.
+    return f"setts=pts=PTS:dts=DTS:duration='if({condition},{ticks},DURATION)'"
+
+
 def is_mp4(suffix: str) -> bool:
     """Whether files with this suffix are MP4 or its parent, QuickTime."""
     return suffix.lower() in (".mp4", ".m4v", ".mov", ".3gp", ".3g2")
 
 
-def _filters(source: VideoInfo, traits: Traits) -> list[str]:
+def _filters(source: VideoInfo, traits: Traits, denies_full_range: bool) -> list[str]:
     colour, ratio = source.colour, source.sample_aspect_ratio
     tags = {
         "colorspace": colour.tag_matrix,
@@ -99,7 +119,9 @@ def _filters(source: VideoInfo, traits: Traits) -> list[str]:
     settings = [f"{name}={tag}" for name, tag in tags.items() if tag != _UNSPECIFIED]
     if traits.field_order:
         settings.append(f"field_mode={traits.field_order}")
-    if colour.tag_range in (_LIMITED, _FULL):
+    if denies_full_range:
+        settings.append(f"range={_LIMITED}")
+    elif colour.tag_range in (_LIMITED, _FULL):
         settings.append(f"range={colour.tag_range}")
     filters = [f"setparams={':'.join(settings)}"] if settings else []
     return filters + ([f"setsar={ratio.numerator}/{ratio.denominator}"] if ratio != 1 else [])

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from rmfd_cli.errors import OutputError
 
@@ -27,14 +28,35 @@ class Span:
 
 
 def stream_kinds(path: Path) -> list[str]:
-    """The kind of each stream of a file: video, audio, subtitle, data, attachment."""
-    with av.open(str(path), metadata_errors="replace") as container:
-        return [stream.type for stream in container.streams]
+    """The kind of each stream of a file that was written: video, audio, subtitle, data, attachment.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
+    try:
+        with _opened(path) as container:
+            return [stream.type for stream in container.streams]
+    except (av.FFmpegError, OSError) as error:
+        raise OutputError(f"the written file cannot be read back: {error}") from error
 
 
-def check_frames(
-    path: Path, meant: Span, time_base: Fraction, clock_is_free: bool = False, in_order: bool = False
-) -> list[str]:
+def _opened(path: Path) -> InputContainer:
+    # A transport stream of a few packets is not always recognised as one.
+    form = "mpegts" if path.suffix.lower() in (".ts", ".mts", ".m2ts") else None
+    return av.open(str(path), format=form, metadata_errors="replace")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file holds."""
+
+    kinds: list[str]
+    """As of `stream_kinds`."""
+    last_seconds: Fraction
+    """How long the last frame is shown."""
+
+
+def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bool = False, in_order: bool = False) -> Found:
     """Read a file back, without decoding it.
 
     Args:
@@ -45,22 +67,20 @@ def check_frames(
         in_order: Whether its frames are stored in the order in which they are shown. Then the time of decoding is that of
             showing, which of some codecs in a container with one time for both would be a guess.
 
-    Returns:
-        The kind of each of its streams.
-
     Raises:
         OutputError: It cannot be read, or its frames are others.
     """
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with _opened(path) as container:
             stream = container.streams.video[0]
             kinds = [other.type for other in container.streams]
             tick = stream.time_base or Fraction(1)
-            count, first, last = 0, math.inf, -math.inf
+            count, first, last, end = 0, math.inf, -math.inf, -math.inf
             for packet in container.demux(stream):
                 time = packet.dts if in_order else packet.pts
                 if time is not None and not packet.is_discard:
                     count, first, last = count + 1, min(first, time), max(last, time)
+                    end = max(end, time + (packet.duration or 0))
     except (av.FFmpegError, OSError, IndexError) as error:
         raise OutputError(f"the written file cannot be read back: {error}") from error
     if count != meant.frames:
@@ -70,4 +90,4 @@ def check_frames(
     for there, pts in ((first, meant.first_pts), (last, meant.last_pts)):
         if abs(int(there) * tick - shift - pts * time_base) > tolerance:
             raise OutputError(f"a frame of {float(pts * time_base):.4f} s is at {float(int(there) * tick):.4f} s")
-    return kinds
+    return Found(kinds, int(end - last) * tick)

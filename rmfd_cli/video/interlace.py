@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import av
-from av.error import BlockingIOError as NeedsMore
-from av.error import EOFError as Drained
 from av.filter import Graph
 from av.video.stream import VideoStream
+
+from rmfd_cli.video.filtering import linked, pulled
 
 __all__ = ["deinterlaced"]
 
@@ -24,20 +24,11 @@ def deinterlaced(frames: Iterable[av.VideoFrame], stream: VideoStream) -> Iterat
     """
     graph = Graph()
     source = graph.add_buffer(template=stream)
-    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-    sink = graph.add("buffersink")
-    source.link_to(bwdif)
-    bwdif.link_to(sink)
-    graph.configure()
+    sink = linked(graph, source, ("bwdif", "mode=send_frame:parity=auto:deint=interlaced"))
     times: deque[tuple[int | None, int]] = deque()
 
     def finished() -> Iterator[av.VideoFrame]:
-        while True:
-            try:
-                frame = sink.pull()
-            except (NeedsMore, Drained):
-                return
-            assert isinstance(frame, av.VideoFrame)
+        for frame in pulled(sink):
             # The filter counts in ticks of half the length.
             frame.pts, frame.duration = times.popleft()
             yield frame

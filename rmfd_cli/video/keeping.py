@@ -1,14 +1,16 @@
 """How field order and HDR metadata get into the target, and what of the source a target turns out not to keep."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rmfd_cli.errors import InputError, OutputError
+from rmfd_cli.options import LOSSLESS_CODEC
 from rmfd_cli.types import VideoInfo
 from rmfd_cli.video import ffmpeg
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.traits import Hdr, Traits, read_traits
 
-__all__ = ["field_options", "hdr_options", "lost_in_target", "lost_inside"]
+__all__ = ["denies_full_range", "field_options", "hdr_options", "left_out", "lost_in_target", "lost_inside"]
 
 _FIELD_ENCODERS = ("libx264", "ffv1", "prores", "prores_ks", "prores_aw", "mpeg2video", "mpeg4", "dnxhd")
 """Those that code interlaced pictures, or at least say that they are."""
@@ -38,6 +40,15 @@ def hdr_options(binary: str, hdr: Hdr) -> dict[str, str]:
     }
 
 
+def denies_full_range(codec: str, source: VideoInfo) -> bool:
+    """Whether ffmpeg would squeeze the code values of a source for a lossless encoder, which can hold them as they are.
+
+    From 7.1 up, ffmpeg takes FFV1 for limited range alone. Told that they have it, the values stay, and what is said of them
+    has to be put right in the file.
+    """
+    return codec == LOSSLESS_CODEC and source.colour.full_range and source.format.name.startswith("yuv")
+
+
 def lost_inside(path: str, traits: Traits) -> list[str]:
     """A line for each thing inside the pictures that is lost or hurt, whatever the target is.
 
@@ -46,8 +57,18 @@ def lost_inside(path: str, traits: Traits) -> list[str]:
     """
     if traits.needs_dolby_vision:
         raise InputError(f"{path}: is Dolby Vision without an HDR10 or HLG base; convert it to HDR10 first")
-    lost = [f"{name} inside the pictures cannot be written again and is left out" for name in traits.inside]
-    if traits.field_order:
+    return left_out(traits.inside, traits.field_order is not None)
+
+
+def left_out(inside: Iterable[str], is_interlaced: bool) -> list[str]:
+    """A line for each thing that pictures had and no encoder writes, and one for two moments in one picture.
+
+    Args:
+        inside: As in `Traits`.
+        is_interlaced: Whether one of them shows two moments.
+    """
+    lost = [f"{name} inside the pictures cannot be written again and is left out" for name in inside]
+    if is_interlaced:
         lost.append(
             "the video is interlaced: every picture shows two moments, which looks like rain; pass --deinterlace to make "
             "whole pictures"
@@ -66,7 +87,8 @@ def lost_in_target(written: Path, target: Path, codec: str, source: VideoInfo, t
         traits: What they carry.
 
     Raises:
-        OutputError: HDR metadata would be lost, and with it the right brightness on every display.
+        OutputError: HDR metadata would be lost, and with it the right brightness on every display; or a lossless file would say
+            the wrong thing of its values.
     """
     where = f"{codec} in {target.suffix}"
     try:
@@ -79,6 +101,10 @@ def lost_in_target(written: Path, target: Path, codec: str, source: VideoInfo, t
         raise OutputError(
             f"{target}: {where} would lose the HDR metadata (mastering display, content light level); use libx265, and "
             "an ffmpeg from 9.0 up such as that of imageio-ffmpeg"
+        )
+    if denies_full_range(codec, source) and not made.colour.full_range:
+        raise OutputError(
+            f"{target}: {where} cannot say that code values have full range, as those of the source do; name a .mkv"
         )
     tags = ("tag_matrix", "tag_primaries", "tag_transfer")
     meant = [getattr(source.colour, tag) for tag in tags]

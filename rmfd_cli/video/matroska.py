@@ -1,15 +1,20 @@
-"""What a Matroska file says of its own structure: where it ends, and whether its elements fit into each other.
+"""What a Matroska file says of its own structure: where it ends, whether its elements fit, and where one of them is.
 
 A demuxer that meets nonsense looks for the next cluster and goes on from there; what lay between is gone, and nobody is told.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 EBML_MAGIC = b"\x1a\x45\xdf\xa3"
 SEGMENT_ID = b"\x18\x53\x80\x67"
 CLUSTER_ID = b"\x1f\x43\xb6\x75"
+
+_RANGE = (b"\x16\x54\xae\x6b", b"\xae", b"\xe0", b"\x55\xb0", b"\x55\xb9")
+"""The way to it: tracks, a track, its video, the colour of that (RFC 9559, 5.1.4.1.28)."""
+_FULL = b"\x02"
 
 _HEADER_BYTES = 12
 """Of an element at most: four of its identifier, eight of its length."""
@@ -61,6 +66,47 @@ def torn_at(path: Path) -> int | None:
                 return position
             position = start + length
     return None
+
+
+def tag_full_range(path: Path) -> None:
+    """Say that the code values of the first video track have full range, where they were said to have limited range.
+
+    A file that says nothing of it is left as it is.
+    """
+    with path.open("r+b") as file:
+        if file.read(4) != EBML_MAGIC or (segment := segment_of(file)) is None:
+            return
+        place = _first(file, segment[0], segment[1] or path.stat().st_size, _RANGE)
+        if place is not None and place[1] - place[0] == len(_FULL):
+            file.seek(place[0])
+            file.write(_FULL)
+
+
+def _first(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...]) -> tuple[int, int] | None:
+    """Where the content of the first element at the end of a way through others begins and ends."""
+    for identifier, inner_start, inner_end in _children(file, start, end):
+        if identifier == CLUSTER_ID:
+            return None
+        if identifier == way[0]:
+            found = _first(file, inner_start, inner_end, way[1:]) if way[1:] else (inner_start, inner_end)
+            if found is not None:
+                return found
+    return None
+
+
+def _children(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """The elements between two places: identifier, where the content begins, and where it ends."""
+    while start < end:
+        file.seek(start)
+        header = file.read(_HEADER_BYTES)
+        width = _width(header, 0)
+        length_width = _width(header, width)
+        length = _vint(header[width : width + length_width])
+        if not width or not length_width or length is None:
+            return
+        start += width + length_width
+        yield header[:width], start, start + length
+        start += length
 
 
 def _width(header: bytes, at: int) -> int:

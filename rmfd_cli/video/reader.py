@@ -36,7 +36,7 @@ from rmfd_cli.video.location import NETWORK_SECONDS, is_live, is_url, shown_name
 from rmfd_cli.video.matroska import torn_at
 from rmfd_cli.video.opening import check_file, identity, open_stream, place_to_reopen
 from rmfd_cli.video.streams import left_behind
-from rmfd_cli.video.traits import Traits, is_mirrored, traits_of
+from rmfd_cli.video.traits import Traits, carried_by, inside_of, is_mirrored, traits_of
 from rmfd_cli.video.truncation import missing_bytes
 
 __all__ = ["VideoReader"]
@@ -81,6 +81,12 @@ class VideoReader:
     """After the last frame: None if all is well, else what is missing or broken, in a few words."""
     jump: str | None = None
     """Likewise, of times that do not rise, or where some are missing among even ones."""
+    inside: tuple[str, ...] = ()
+    """Names of what the frames so far had inside that gets lost when they are encoded again, as in `Traits`."""
+    is_interlaced: bool = False
+    """Whether one of the frames so far was."""
+    last_ticks: int = 0
+    """How long the newest of them is shown; 0 if nobody knows."""
 
     def __init__(
         self,
@@ -248,6 +254,11 @@ class VideoReader:
                 )
             if self._first_tick is None or pts >= self._first_tick:
                 corrupt_frames += frame.is_corrupt
+                self.is_interlaced |= frame.interlaced_frame
+                until = pts + (frame.duration or 0)
+                self.last_ticks = (until if self._end_tick is None else min(until, self._end_tick)) - pts
+                new = inside_of(carried_by(frame, self._stream))
+                self.inside += tuple(name for name in new if name not in self.inside)
                 yield self._read(frame)
         if identity(self._path) != self._identity:
             raise InputError(f"{self._name}: changed while it was read; copy it first, or wait until it is complete")
@@ -338,16 +349,16 @@ def describe(path: str | os.PathLike[str], container: InputContainer, stream: Vi
         format=plane_format,
         colour=choose_colour(first),
         sample_aspect_ratio=exact(stream.sample_aspect_ratio) or Fraction(1),
-        rotation_degrees=rotation(first),
+        rotation_degrees=rotation(first, stream),
         stream_index=stream.index,
         clock_is_arbitrary=is_live(path) or bool(flags & av.format.Flags.ts_discont.value),
     )
 
 
-def rotation(frame: av.VideoFrame) -> int:
+def rotation(frame: av.VideoFrame, stream: VideoStream) -> int:
     """Quarter turns counter-clockwise, in degrees, that show the frame upright; mirrored or not is the same to rain."""
     # FFmpeg's sign is counter-clockwise, too, as in `-display_rotation`; it takes a mirror for half a turn.
-    turn = 180 - frame.rotation if is_mirrored(frame) else frame.rotation
+    turn = 180 - frame.rotation if is_mirrored(carried_by(frame, stream)) else frame.rotation
     return round(turn / 90) * 90 % 360
 
 

@@ -245,6 +245,27 @@ def companions(info: VideoInfo, container: Container) -> Companions:
         raise InputError(f"{info.name}: cannot be read: {error}") from error
 
 
+def tracks_with_sound(info: VideoInfo) -> int:
+    """How many audio tracks of a source have anything in them; the source is read until all have, or to its end.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
+    assert info.path is not None
+    try:
+        with open_input(info.path) as source:
+            silent = {stream.index for stream in source.streams.audio}
+            tracks = len(silent)
+            for packet in source.demux(source.streams.audio) if silent else ():
+                if packet.size:
+                    silent.discard(packet.stream.index)
+                if not silent:
+                    break
+            return tracks - len(silent)
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(f"{info.name}: cannot be read: {error}") from error
+
+
 def left_behind(source: InputContainer, video_index: int) -> tuple[str, ...]:
     """A line for each stream beside the video of a source that is read once only."""
     return tuple(

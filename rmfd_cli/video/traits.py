@@ -1,7 +1,7 @@
-"""What the first pictures of a video say beyond its header: field order, HDR mastering, and what no encoder writes again."""
+"""What the pictures of a video say beyond its header: field order, HDR mastering, and what no encoder writes again."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,23 +16,27 @@ from av.sidedata.sidedata import Type
 from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
+from rmfd_cli.video.filtering import filtered
 from rmfd_cli.video.location import shown_name
 from rmfd_cli.video.opening import open_input
 
-__all__ = ["PLAIN", "Hdr", "Traits", "is_mirrored", "read_traits", "traits_of"]
+__all__ = ["PLAIN", "Hdr", "Traits", "carried_by", "inside_of", "is_mirrored", "read_traits", "traits_of"]
 
 _PICTURES = 8
 """Film in a television signal is interlaced in two pictures of five."""
 _MOST_PACKETS = 256
 _UNSPECIFIED = 2
-_BOTTOM_FIRST = (3, 5)
-"""Of AVFieldOrder."""
+_KINDS = 64
+"""More than FFmpeg has of side data."""
 
 # What travels inside the pictures, is made anew by no encoder that is fed with raw frames, and would be missed.
 _INSIDE = {
     Type.A53_CC: "closed captions (CEA-608/708)",
     Type.STEREO3D: "the layout of a stereo pair",
     Type.SPHERICAL: "the projection of a 360° picture",
+    Type.AFD: "the active format description (AFD)",
+    Type.S12M_TIMECODE: "the time code of every picture (SMPTE 12M)",
+    Type.AMBIENT_VIEWING_ENVIRONMENT: "the ambient viewing environment",
     Type.ICC_PROFILE: "an ICC profile",
     Type.DYNAMIC_HDR_PLUS: "HDR10+ dynamic metadata",
     Type.DYNAMIC_HDR_VIVID: "HDR Vivid dynamic metadata",
@@ -102,17 +106,54 @@ def traits_of(pictures: Sequence[av.VideoFrame], stream: VideoStream) -> Traits:
         pictures: The first ones of a video.
         stream: Where they come from.
     """
-    sides: list[Any] = [side for picture in pictures for side in picture.side_data]
-    carried = {side.type: bytes(side) for side in sides}
-    interlaced = any(picture.interlaced_frame for picture in pictures)
-    bottom_first = getattr(stream.codec_context, "field_order", 0) in _BOTTOM_FIRST
+    each = [carried_by(picture, stream) for picture in pictures]
+    carried = {kind: data for one in each for kind, data in one.items()}
+    interlaced = next((picture for picture in pictures if picture.interlaced_frame), None)
     return Traits(
-        field_order=None if not interlaced else "bff" if bottom_first else "tff",
+        field_order=None if interlaced is None else "bff" if _is_bottom_first(interlaced) else "tff",
         hdr=_hdr(carried),
-        is_mirrored=any(is_mirrored(picture) for picture in pictures[:1]),
-        inside=tuple(name for kind, name in _INSIDE.items() if kind in carried),
+        is_mirrored=any(is_mirrored(one) for one in each[:1]),
+        inside=inside_of(carried),
         needs_dolby_vision=Type.DOVI_METADATA in carried and {int(picture.color_trc) for picture in pictures} == {_UNSPECIFIED},
     )
+
+
+def carried_by(picture: av.VideoFrame, stream: VideoStream) -> dict[Type, bytes]:
+    """The side data of a decoded picture, of those kinds that PyAV has names for.
+
+    Args:
+        picture: As it comes from the decoder.
+        stream: Where it comes from.
+    """
+    found: dict[Type, bytes] = {}
+    if stream.codec_context.name in ("png", "apng"):
+        # PyAV (18.1) frees the name of an ICC profile twice, and only PNG gives it one.
+        if filtered(picture, ("sidedata", "mode=select:type=ICC_PROFILE")) is not None:
+            found[Type.ICC_PROFILE] = b""
+        picture = _without(picture, Type.ICC_PROFILE.value)
+    try:
+        sides: Any = picture.side_data
+    except ValueError:
+        # Of a kind without a name, such as EXIF, PyAV makes an error of all.
+        known: set[Any] = {kind.value for kind in Type}
+        sides = _without(picture, *(kind for kind in range(_KINDS) if kind not in known)).side_data
+    return found | {side.type: bytes(side) for side in sides}
+
+
+def inside_of(carried: Container[Type]) -> tuple[str, ...]:
+    """The names of those kinds of side data that get lost when pictures are encoded again."""
+    return tuple(name for kind, name in _INSIDE.items() if kind in carried)
+
+
+def _without(picture: av.VideoFrame, *kinds: Any) -> av.VideoFrame:
+    left = filtered(picture, *(("sidedata", f"mode=delete:type={kind}") for kind in kinds))
+    assert left is not None
+    return left
+
+
+def _is_bottom_first(picture: av.VideoFrame) -> bool:
+    # PyAV says whether it is interlaced, and not which way; headers of DV and MPEG-4 say nothing.
+    return filtered(picture, ("select", "eq(interlace_type,BOTTOMFIRST)")) is not None
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
@@ -123,11 +164,12 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
                 yield from packet.decode()
 
 
-def is_mirrored(frame: av.VideoFrame) -> bool:
-    """Whether the display matrix of a decoded frame turns it inside out."""
-    sides: Any = frame.side_data
-    matrices = [struct.unpack("9i", bytes(side)) for side in sides if side.type == Type.DISPLAYMATRIX]
-    return any(a * d < b * c for a, b, _, c, d, *_ in matrices)
+def is_mirrored(carried: Mapping[Type, bytes]) -> bool:
+    """Whether the display matrix among what a picture carries turns it inside out."""
+    if Type.DISPLAYMATRIX not in carried:
+        return False
+    a, b, _, c, d, *_ = struct.unpack("9i", carried[Type.DISPLAYMATRIX])
+    return bool(a * d < b * c)
 
 
 def _hdr(carried: dict[Type, bytes]) -> Hdr | None:

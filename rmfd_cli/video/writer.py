@@ -14,22 +14,27 @@ from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
 from rmfd_cli.video import ffmpeg
-from rmfd_cli.video.arguments import encoding_options, is_mp4, muxer_options, picture_options
-from rmfd_cli.video.checking import Span, check_frames, stream_kinds
+from rmfd_cli.video.arguments import encoding_options, is_mp4, longer_end, muxer_options, picture_options
+from rmfd_cli.video.checking import Found, Span, check_frames, stream_kinds
 from rmfd_cli.video.encoding import Run, grey
-from rmfd_cli.video.keeping import lost_in_target, lost_inside
+from rmfd_cli.video.keeping import denies_full_range, lost_in_target, lost_inside
 from rmfd_cli.video.location import NETWORK_SECONDS, is_url
+from rmfd_cli.video.matroska import tag_full_range
 from rmfd_cli.video.place import check_target, create_temporary
 from rmfd_cli.video.steady import moved_sound, steady_for
-from rmfd_cli.video.streams import coded_for, companions, container_of
+from rmfd_cli.video.streams import coded_for, companions, container_of, tracks_with_sound
 from rmfd_cli.video.traits import PLAIN, Traits, read_traits
 from rmfd_cli.video.trial import choose_encoder
 
 STALL_SECONDS = 120.0
 """An encoder that takes no data for so long is given up, and one that has them all and adds nothing to its file."""
+_LONGER_SECONDS = Fraction(1, 10)
+"""A last frame that lasts by so much less than in the source is missed, in a row of slides or a recorded screen."""
 _PROBE_STALL_SECONDS = 8.0
 _PROBE_SECONDS = 60.0
 _PROBE_BYTES = 160_000  # more than a pipe holds: written only if somebody reads
+_PROBE_FRAMES = 12
+"""Of containers that are not known from their beginning alone."""
 
 # What muxers say of a stream that they have no place for.
 _MISFIT = ("supported", "Unsupported", "implemented", "Could not find tag")
@@ -99,6 +104,7 @@ class VideoWriter:
         self._run: Run | None = None
         self._written = Span()
         self._joined: Path | None = None
+        self._last_ticks = 0
 
     def __enter__(self) -> "VideoWriter":
         """Check everything that can be checked without a frame, and start ffmpeg.
@@ -164,8 +170,8 @@ class VideoWriter:
         except OSError as error:
             raise OutputError(f"{tempfile.gettempdir()}: cannot hold the cover picture: {error.strerror or error}") from error
 
-    def _command(self, probe: bool = False, joined: Path | None = None) -> list[str]:
-        """What makes the target: encodes frames from stdin, or copies the video of `joined`."""
+    def _command(self, probe: bool = False, joined: Path | None = None, filters: str | None = None) -> list[str]:
+        """What makes the target: encodes frames from stdin, or copies the video of `joined`, through filters of packets."""
         info, along = self._source, self._companions
         tick = info.time_base
         metadata = "-1" if info.path is None else "1"
@@ -180,6 +186,8 @@ class VideoWriter:
             "disposition:v:0": "default",
             "max_muxing_queue_size": "9999",
         }
+        if filters:
+            target["bsf:v:0"] = filters
         if along.video_tags:
             target["metadata:s:v:0"] = list(along.video_tags)
         if along.brand_tags:
@@ -247,7 +255,8 @@ class VideoWriter:
         step = max(1, round(Fraction(1, 25) / self._source.time_base))
         with Run(self._command(probe=True), self._source, size, _PROBE_STALL_SECONDS) as run:
             try:
-                for number in range(math.ceil(_PROBE_BYTES / frame_bytes)):
+                least = _PROBE_FRAMES if self._container.shifts_times else 1
+                for number in range(max(least, math.ceil(_PROBE_BYTES / frame_bytes))):
                     run.write(picture, number * step)
                 run.finish(_PROBE_SECONDS)
             except OutputError as error:
@@ -256,7 +265,13 @@ class VideoWriter:
                 raise OutputError(f"{self._target}: {error}{hint}") from error
         if not self._temporary.stat().st_size:
             raise OutputError(f"{self._target}: {self._binary} ended without an error and without a file")
+        self._put_right(self._temporary)
         return self._temporary
+
+    def _put_right(self, written: Path) -> None:
+        """Say of a file what ffmpeg could not be made to say."""
+        if self._target.suffix.lower() == ".mkv" and denies_full_range(self._settings.codec, self._source):
+            tag_full_range(written)
 
     def write(self, planes: Planes, pts: int) -> None:
         """Write one frame.
@@ -279,6 +294,10 @@ class VideoWriter:
         except OutputError as error:
             raise OutputError(f"{self._target}: {error}") from error
         self._written = written
+
+    def hold_last(self, ticks: int) -> None:
+        """Say how long the last frame is shown, in ticks of the source's time base; 0 if nobody knows."""
+        self._last_ticks = ticks
 
     def time_in_file(self, before: Span, written: Span) -> int:
         """The time that the last of the frames `written` is given, which is its own where the container holds any.
@@ -360,9 +379,14 @@ class VideoWriter:
                 self._run.finish(self._stall_seconds, self._temporary)
             else:
                 ffmpeg.run(self._command(joined=self._joined), self._stall_seconds, self._temporary)
+            self._put_right(self._temporary)
+            if self._joined is not None:
                 lost = lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
                 self.warnings += [line for line in lost if line not in self.warnings]
-            self._verify(self._temporary)
+            found = self._check(self._temporary)
+            if self._is_short(found):
+                found = self._with_long_end(found)
+            self._count_streams(found.kinds)
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
             if self._target.exists() and not self._overwrite:
@@ -373,18 +397,47 @@ class VideoWriter:
         except OSError as error:
             raise OutputError(f"{self._target}: {error.strerror or error}") from error
 
-    def _verify(self, path: Path) -> None:
+    def _check(self, path: Path) -> Found:
         held = self._container
-        kinds = check_frames(path, self._written, self._source.time_base, held.shifts_times, held.in_order)
+        return check_frames(path, self._written, self._source.time_base, held.shifts_times, held.in_order)
+
+    def _is_short(self, found: Found) -> bool:
+        """Whether the last frame is shown for much less time than in the source, of which encoders are not told."""
+        return self._last_ticks * self._source.time_base - found.last_seconds > _LONGER_SECONDS
+
+    def _with_long_end(self, found: Found) -> Found:
+        """The file once more, its packets as they are, with the last frame shown as long as in the source."""
+        assert self._temporary is not None
+        base, last = self._source.time_base, self._written.last_pts
+        filters = longer_end(self._target.suffix, last * base, self._last_ticks * base)
+        if filters is not None:
+            short = create_temporary(self._temporary.parent, self._target)
+            try:
+                os.replace(self._temporary, short)
+                ffmpeg.run(self._command(joined=short, filters=filters), self._stall_seconds, self._temporary)
+            finally:
+                short.unlink(missing_ok=True)
+            self._put_right(self._temporary)
+            found = self._check(self._temporary)
+        if self._is_short(found):
+            meant, there = float(self._last_ticks * base), float(found.last_seconds)
+            self.warnings.append(f"the last frame is shown for {there:.2f} s, and in the source for {meant:.2f} s")
+        return found
+
+    def _count_streams(self, kinds: list[str]) -> None:
+        """See whether all streams are there."""
         # A cover comes back as a picture of its own.
-        kinds += ["attachment"] * len(self._companions.covers)
+        kinds = kinds + ["attachment"] * len(self._companions.covers)
         is_cut = self._start_seconds is not None or self._end_seconds is not None
         for kind, meant in self._companions.counts.items():
             if (found := kinds.count(kind)) < meant:
                 lost = f"{found} of {meant} {kind} tracks are in the file"
-                if kind == "audio" and not is_cut:
+                if is_cut:
+                    self.warnings.append(f"{lost}; the others are silent between --start and --end")
+                elif kind == "audio" and found < tracks_with_sound(self._source):
                     raise OutputError(lost)
-                self.warnings.append(f"{lost}; the others are silent between --start and --end" if is_cut else lost)
+                else:
+                    self.warnings.append(f"{lost}; the others are empty" if kind == "audio" else lost)
 
     def _discard(self) -> None:
         if self._run is not None:

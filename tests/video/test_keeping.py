@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rmfd_cli.derain import derain, derain_in_segments
 from rmfd_cli.errors import InputError, OutputError
-from rmfd_cli.options import Encoding
+from rmfd_cli.options import DerainOptions, Encoding
 from rmfd_cli.video import keeping
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.traits import Hdr, Traits, read_traits
 from rmfd_cli.video.writer import VideoWriter
 from tests import media
+from tests.stand_ins import unchanged, unchanged_from
 
+RGB = "its pictures are RGB: they are worked on and stored as yuv444p, which rounds them"
 HDR10 = Hdr(media.MASTERING_DISPLAY, media.CONTENT_LIGHT)
 
 
@@ -21,7 +24,7 @@ def copy(source: Path, target: Path, **options) -> list[str]:
     with VideoReader(source) as video, VideoWriter(target, video.info, **options) as writer:
         for frame in video:
             writer.write(frame.planes, frame.pts)
-    return writer.warnings
+    return [*writer.warnings, *video.left_behind]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,68 @@ def test_interlaced_stays_interlaced_and_is_warned_of(clip, tmp_path, order, cod
     warnings = copy(source, target, encoding=Encoding(codec))
     assert [re.match("the video is interlaced", warning) is not None for warning in warnings] == [True]
     assert read_traits(source, 0).field_order == read_traits(target, 0).field_order == order
+
+
+@pytest.mark.parametrize(
+    ("codec", "size", "order"), [("dvvideo", (720, 576), "bff"), ("mpeg4", (160, 120), "bff"), ("mpeg4", (160, 120), "tff")]
+)
+def test_the_order_of_fields_is_that_of_the_pictures_where_the_header_says_nothing(tmp_path, codec, size, order):
+    source = media.encode(
+        tmp_path / "in.avi",
+        frames=6,
+        size=size,
+        codec=("-c:v", codec, "-flags", "+ildct+ilme"),
+        filters=f"setparams=field_mode={order}",
+    )
+    assert media.field_order(source) == order[0].upper()
+    for name in ("out.mkv", "out.avi"):
+        assert sum(warning.startswith("the video is interlaced") for warning in copy(source, tmp_path / name)) == 1
+        assert media.field_order(tmp_path / name) == order[0].upper()
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_a_profile_in_png_frames_is_named(tmp_path, suffix):
+    source = media.pictures_in(tmp_path / f"in{suffix}", "png", media.icc_chunk())
+    warnings = copy(source, tmp_path / "out.mp4")
+    assert warnings == ["an ICC profile inside the pictures cannot be written again and is left out", RGB]
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".avi"])
+def test_exif_in_jpeg_frames_does_no_harm(tmp_path, suffix):
+    source = media.pictures_in(tmp_path / f"in{suffix}", "mjpeg", media.exif_segment())
+    assert copy(source, tmp_path / "out.mp4") == []
+
+
+@pytest.mark.parametrize(("kind", "what"), [(media.frame_packed, "stereo pair"), (media.field_coded, "interlaced")])
+def test_what_only_later_pictures_carry_is_named_at_the_end(clip, tmp_path, kind, what):
+    source = media.later(tmp_path / "in.ts", clip(media.no_audio), clip(kind))
+    report = derain(source, tmp_path / "out.mp4", unchanged)
+    assert [what in warning for warning in report.warnings] == [True]
+    assert derain(clip(kind), tmp_path / "whole.mp4", unchanged).warnings == report.warnings
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_full_range_is_lossless_in_ffv1_too(tmp_path, pix_fmt, resumed):
+    source = media.tagged(tmp_path / "in.mp4", full_range=True, pix_fmt=pix_fmt)
+    options = DerainOptions(encoding=Encoding("ffv1"))
+    if resumed:
+        derain_in_segments(source, tmp_path / "out.mkv", unchanged_from, {}, options, segment_frames=3)
+    else:
+        assert derain(source, tmp_path / "out.mkv", unchanged, options).warnings == ()
+    with VideoReader(source) as one, VideoReader(tmp_path / "out.mkv") as other:
+        assert (other.info.colour.full_range, other.info.colour.tag_range) == (True, 2)
+        for before, after in zip(one, other, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(before.planes, after.planes, strict=True))
+
+
+def test_ffv1_that_could_not_say_so_is_refused_before_the_first_frame(clip, tmp_path):
+    (tmp_path / "out").mkdir()
+    with VideoReader(clip(media.tagged, full_range=True)) as video:
+        writer = VideoWriter(tmp_path / "out" / "out.mov", video.info, encoding=Encoding("ffv1"))
+        with pytest.raises(OutputError, match=r"full range.*name a \.mkv"):
+            writer.__enter__()
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_encoder_without_fields_is_named(clip, tmp_path):
