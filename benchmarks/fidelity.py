@@ -243,7 +243,7 @@ def facts(path: Path) -> dict[str, Any]:
     found |= {"colour tags": tags} if tags != NO_TAG else {}
     found |= {"pixel shape": info.sample_aspect_ratio} if info.sample_aspect_ratio != 1 else {}
     found |= {"rotation": info.rotation_degrees} if info.rotation_degrees else {}
-    found |= {"mirrored": True} if traits.is_mirrored else {}
+    found |= {"mirrored": True} if info.is_mirrored else {}
     found |= {"field order": traits.field_order} if traits.field_order else {}
     found |= {"HDR metadata": traits.hdr} if traits.hdr else {}
     found |= dict.fromkeys(traits.inside, True)

@@ -24,6 +24,7 @@ from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.segments import SEGMENT_FRAMES, SegmentWriter
 from rmfd_cli.video.streams import coded_for
+from rmfd_cli.video.traits import PLAIN, Traits, read_traits
 from rmfd_cli.video.trial import choose_encoder
 from rmfd_cli.video.work import Work, file_identity
 from rmfd_cli.video.writer import VideoWriter
@@ -162,7 +163,7 @@ def derain_in_segments(
         work = Work(Path(target), identity, options.overwrite)
         with (
             work,
-            _video_writer(video, Path(target), options, work.path) as writer,
+            video_writer(video, Path(target), options, work.path) as writer,
             SegmentWriter(work, writer, segment_frames) as segments,
         ):
             frames = before = segments.frames_before
@@ -211,6 +212,15 @@ def _check_end(video: Reader, frames: int, options: DerainOptions) -> None:
         raise InputError(f"{video.info.name}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
 
 
+def traits_in(video: Reader, options: DerainOptions) -> Traits:
+    """What the pictures of a source carry, as they are written."""
+    if not isinstance(video, VideoReader):
+        return PLAIN
+    path = video.info.path
+    traits = video.traits or (PLAIN if path is None else read_traits(path, video.info.stream_index))
+    return replace(traits, field_order=None) if options.deinterlace else traits
+
+
 def _last_ticks(video: Reader) -> int:
     return video.last_ticks if isinstance(video, VideoReader) else 0
 
@@ -247,20 +257,32 @@ def open_source(source: Source, options: DerainOptions) -> Reader:
 def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[Writer]:
     if isinstance(target, PictureFolder):
         with PictureWriter(target, names_of(video), options.overwrite) as pictures:
+            pictures.warnings += video.left_behind
             yield pictures
         return
     if isinstance(target, Pipe):
-        with PipeWriter(video.info, composed_size(video.info, options.compare), target.form) as pipe:
+        size, traits = composed_size(video.info, options.compare), traits_in(video, options)
+        with PipeWriter(video.info, size, target.form, traits) as pipe:
             yield pipe
         return
-    with _video_writer(video, Path(target), options) as writer:
+    with video_writer(video, Path(target), options) as writer:
         yield writer
 
 
-@contextmanager
-def _video_writer(video: Reader, target: Path, options: DerainOptions, work: Path | None = None) -> Iterator[VideoWriter]:
+def video_writer(video: Reader, target: Path, options: DerainOptions, work: Path | None = None) -> VideoWriter:
+    """What writes a target, see `VideoWriter`; nothing has been looked at yet.
+
+    Args:
+        video: The source, opened.
+        target: A video file.
+        options: As of `derain`.
+        work: As of `VideoWriter`.
+
+    Raises:
+        InputError: The source cannot be looked into.
+    """
     film = video if isinstance(video, VideoReader) else None
-    with VideoWriter(
+    writer = VideoWriter(
         target,
         video.info,
         size_px=composed_size(video.info, options.compare),
@@ -269,12 +291,11 @@ def _video_writer(video: Reader, target: Path, options: DerainOptions, work: Pat
         overwrite=options.overwrite,
         start_seconds=options.start_seconds if film else None,
         end_seconds=options.end_seconds if film else None,
-        deinterlaced=options.deinterlace,
-        traits=film.traits if film else None,
+        traits=traits_in(video, options),
         work=work,
-    ) as writer:
-        writer.warnings += film.left_behind if film else ()
-        yield writer
+    )
+    writer.warnings += video.left_behind
+    return writer
 
 
 def names_of(video: Reader) -> list[str] | None:

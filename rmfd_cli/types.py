@@ -94,6 +94,8 @@ class VideoInfo:
     """Width to height of a pixel; 1 where the stream does not say."""
     rotation_degrees: int
     """Counter-clockwise rotation that shows the stored frame upright: 0, 90, 180 or 270."""
+    is_mirrored: bool
+    """Whether players, once they have turned the picture, swap left and right."""
     stream_index: int
     """Index of the video stream in its container (cover art is never chosen)."""
     clock_is_arbitrary: bool

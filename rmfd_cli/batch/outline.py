@@ -1,23 +1,27 @@
 """What would be done to one video, and how long it may take, without writing anything."""
 
-import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from rmfd_cli.derain import Reader, Source, Target, frames_in_range, names_of, open_source, picture_bits
+from rmfd_cli.derain import (
+    Reader,
+    Source,
+    Target,
+    frames_in_range,
+    names_of,
+    open_source,
+    picture_bits,
+    traits_in,
+    video_writer,
+)
 from rmfd_cli.options import DerainOptions
 from rmfd_cli.types import Frame, Restore, VideoInfo
-from rmfd_cli.video.compose import composed_size
-from rmfd_cli.video.ffmpeg import find_ffmpeg
 from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureWriter
-from rmfd_cli.video.pipe import Pipe
-from rmfd_cli.video.place import check_target
-from rmfd_cli.video.steady import moved_sound, steady_for
-from rmfd_cli.video.streams import coded_for, companions, container_of
-from rmfd_cli.video.trial import choose_encoder
+from rmfd_cli.video.pipe import Pipe, lost_in_pipe
 from rmfd_cli.video.ycc import seen
 
 TRIAL_FRAMES = 12
@@ -83,24 +87,21 @@ def _written(video: Reader, target: Target, options: DerainOptions, makes_folder
         if not makes_folders or target.folder.parent.is_dir():
             PictureWriter(target, names_of(video), options.overwrite).check()
         bits = target.bits or picture_bits(video)
-        return f"PNG of {bits} bits", "", () if pictures else ("only the pictures are written: no sound, no times",)
+        only = () if pictures else ("only the pictures are written: no sound, no times",)
+        return f"PNG of {bits} bits", "", (*only, *video.left_behind)
     if isinstance(target, Pipe):
-        return f"none, {target.form} on stdout", "", () if pictures else ("only the pictures are written: no sound",)
-    container = container_of(Path(target))
-    place = Path(os.path.realpath(target))
-    if not makes_folders or place.parent.is_dir():
-        check_target(place, info.path, options.overwrite)
-    binary = find_ffmpeg(options.ffmpeg)
-    size = composed_size(info, options.compare)
-    settings = choose_encoder(binary, coded_for(Path(target), options.encoding), info.format, size)
+        lost = lost_in_pipe(info, target.form, traits_in(video, options))
+        only = () if pictures else ("only the pictures are written: no sound",)
+        return f"none, {target.form} on stdout", "", (*only, *lost)
+    with tempfile.TemporaryDirectory(prefix="rmfd-") as folder:
+        place = Path(target)
+        if makes_folders and not place.parent.is_dir():
+            place = Path(folder, place.name)
+        writer = video_writer(video, place, options, Path(folder))
+        settings, counts = writer.tried()
     said = [f"{name.partition(':')[0]} {value}" for name, value in settings.options.items() if name != "c:v:0"]
-    lost = settings.warnings if isinstance(video, PictureReader) else (*video.left_behind, *settings.warnings)
-    encoded = ", ".join([settings.codec, *said])
-    along = companions(info, container)
-    steady_for(Path(target), settings.codec, info, options.start_seconds, options.end_seconds)
-    moved = moved_sound(Path(target), along, options.start_seconds)
-    kept = ", ".join(f"{count} {kind}" for kind, count in along.counts.items() if count)
-    return encoded, kept, (*along.warnings, *moved, *lost)
+    kept = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count and kind != "video")
+    return ", ".join([settings.codec, *said]), kept, tuple(writer.warnings)
 
 
 def _described(info: VideoInfo, frames: int | None) -> str:

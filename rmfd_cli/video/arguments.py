@@ -25,9 +25,9 @@ def picture_options(binary: str, source: VideoInfo, traits: Traits) -> dict[str,
     """
     options: dict[str, Any] = {}
     # The pixels stay as they are stored: the rotation is only a note for players.
-    if source.rotation_degrees or traits.is_mirrored:
+    if source.rotation_degrees or source.is_mirrored:
         options |= {"noautorotate": None, "display_rotation": str(source.rotation_degrees)}
-    if traits.is_mirrored:
+    if source.is_mirrored:
         options["display_hflip"] = None
     if traits.hdr:
         options |= hdr_options(binary, traits.hdr)

@@ -81,6 +81,9 @@ def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bo
                 if time is not None and not packet.is_discard:
                     count, first, last = count + 1, min(first, time), max(last, time)
                     end = max(end, time + (packet.duration or 0))
+            if "mp4" in container.format.name and stream.duration:
+                # Durations of its packets are those between times of decoding.
+                end = (stream.start_time or 0) + stream.duration
     except (av.FFmpegError, OSError, IndexError) as error:
         raise OutputError(f"the written file cannot be read back: {error}") from error
     if count != meant.frames:

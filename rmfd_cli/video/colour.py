@@ -12,16 +12,16 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from rmfd_cli.types import Colour, Matrix, PlaneFormat, Rgb
+from rmfd_cli.types import Colour, Matrix, PlaneFormat, Rgb, VideoInfo
 
 __all__ = [
     "choose_colour",
     "is_transparent",
     "native_format",
     "nearest_planar",
-    "rotate_upright",
     "to_planar",
     "to_rgb",
+    "upright",
 ]
 
 TAG_RGB: Final = 0
@@ -214,9 +214,10 @@ def plane_array(frame: av.VideoFrame, index: int) -> NDArray[Any]:
     return samples[: stride * plane.height].reshape(plane.height, stride)[:, : plane.width]
 
 
-def rotate_upright(image: NDArray[Any], rotation_degrees: int) -> NDArray[Any]:
-    """The stored image `[H, W, C]` as it is shown: turned counter-clockwise by 0, 90, 180 or 270 degrees (a view)."""
-    return np.rot90(image, rotation_degrees // 90)
+def upright(image: NDArray[Any], info: VideoInfo) -> NDArray[Any]:
+    """A stored image `[H, W]` or `[H, W, C]` as it is shown: turned, and mirrored where the video is (a view)."""
+    turned = np.rot90(image, info.rotation_degrees // 90)
+    return turned[:, ::-1] if info.is_mirrored else turned
 
 
 def to_8_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:

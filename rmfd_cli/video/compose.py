@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rmfd_cli.options import Compare
 from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo, Ycc
-from rmfd_cli.video.colour import plane_array, rotate_upright, to_planar
+from rmfd_cli.video.colour import plane_array, to_planar, upright
 from rmfd_cli.video.ycc import add_change, rgb_change, turned
 
 _LINE_SHARE = 320
@@ -41,14 +41,15 @@ def as_rgb(info: VideoInfo, strength: float, compare: Compare | None, bits: int)
         compare: As in `compare_planes`.
         bits: Depth of the result, 8 or 16.
     """
-    upright = replace(
-        info, format=PlaneFormat("rgb", bits, (0, 0)), colour=replace(info.colour, full_range=True), rotation_degrees=0
-    )
+    shown = replace(info, format=PlaneFormat("rgb", bits, (0, 0)), colour=replace(info.colour, full_range=True))
+    shown = replace(shown, rotation_degrees=0, is_mirrored=False)
 
     def compose(frame: Frame, change: Ycc) -> Planes:
-        rgb = rotate_upright(frame.rgb, info.rotation_degrees)
-        planes = (changed_rgb(rgb, rgb_change(change, info.colour.matrix) * np.float32(strength), bits),)
-        size = replace(upright, width_px=rgb.shape[1], height_px=rgb.shape[0])
+        rgb = upright(frame.rgb, info)
+        difference = rgb_change(change, info.colour.matrix) * np.float32(strength)
+        # The model is shown pictures turned, and not mirrored: rain has no left and right.
+        planes = (changed_rgb(rgb, difference[:, ::-1] if info.is_mirrored else difference, bits),)
+        size = replace(shown, width_px=rgb.shape[1], height_px=rgb.shape[0])
         return compare_planes((changed_rgb(rgb, np.float32(0), bits),), planes, size, compare) if compare else planes
 
     return compose

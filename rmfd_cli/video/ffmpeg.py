@@ -14,7 +14,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +154,7 @@ def command(
     target_options: Mapping[str, Any],
     first_options: Mapping[str, str],
     joined: Path | None = None,
+    pictures: Container[int] = (),
 ) -> list[str]:
     """The argument list that encodes NUT video from stdin and copies streams of a second file beside it.
 
@@ -167,15 +168,18 @@ def command(
         target_options: Output options; a list as value repeats the option.
         first_options: Options that come before all inputs.
         joined: A file that the video comes from instead of stdin.
+        pictures: Those of `source_streams` that are single pictures: they have no time, and no cut leaves them out.
     """
     # ffmpeg-python takes no names but of UTF-8: what it is given stands for them.
     named = {"/source": source and location(source), "/target": location(target), "/joined": joined and location(joined)}
     video = ffmpeg.input("/joined" if joined else "pipe:0", **({} if joined else {"format": "nut"}), **pipe_options)
     streams = [video["v:0"]]
     if source is not None:
-        other = ffmpeg.input("/source", **source_options)
+        other, uncut = ffmpeg.input("/source", **source_options), ffmpeg.input("/source")
         # An input that no stream comes from would be left out, and its metadata with it: hence at least "audio, if any".
-        streams += [other[str(index)] for index in source_streams or ("a?",)]
+        timed = any(index not in pictures for index in source_streams)
+        streams += [] if timed else [other["a?"]]
+        streams += [(uncut if index in pictures else other)[str(index)] for index in source_streams]
     single = {name: value for name, value in target_options.items() if not isinstance(value, list)}
     output = ffmpeg.output(*streams, "/target", **single)
     front = [binary, "-hide_banner", "-nostdin", "-loglevel", "error", "-copyts", "-y"]

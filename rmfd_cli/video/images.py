@@ -32,6 +32,16 @@ def read_rgb(path: Path) -> Rgb:
     return np.ascontiguousarray(image[..., ::-1])
 
 
+def is_see_through(path: Path) -> bool:
+    """Whether a picture has a pixel that is not opaque, which `read_rgb` does not tell.
+
+    Raises:
+        InputError: It cannot be read as a picture.
+    """
+    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    return image.ndim == 3 and image.shape[2] == 4 and bool(image[..., 3].min() < np.iinfo(image.dtype).max)
+
+
 def read_grey16(path: Path) -> NDArray[np.uint16]:
     """A one-channel picture of 16 bits, e.g. a depth map.
 

@@ -113,7 +113,7 @@ def lost_in_target(written: Path, target: Path, codec: str, source: VideoInfo, t
         "the colour tags": any(tag not in (_UNSPECIFIED, other) for tag, other in zip(meant, there, strict=True)),
         "the range of code values": source.colour.full_range != made.colour.full_range,
         "the shape of pixels": source.sample_aspect_ratio != made.sample_aspect_ratio,
-        "the rotation": (source.rotation_degrees, traits.is_mirrored) != (made.rotation_degrees, found.is_mirrored),
+        "the rotation": (source.rotation_degrees, source.is_mirrored) != (made.rotation_degrees, made.is_mirrored),
         "the field order": traits.field_order != found.field_order,
     }
     return [f"{where} does not keep {name}" for name, is_lost in differences.items() if is_lost]

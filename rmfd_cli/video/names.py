@@ -7,8 +7,9 @@ from typing import Final
 
 VIDEO_SUFFIXES: Final = frozenset(
     {
-        *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut"),
-        *(".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+        *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".h264", ".h265", ".hevc", ".ivf", ".m1v"),
+        *(".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".qt"),
+        *(".ts", ".vob", ".webm", ".wmv", ".y4m"),
     }
 )
 """What is taken out of a folder; a file that is named itself may have any suffix."""

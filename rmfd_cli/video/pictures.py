@@ -18,7 +18,7 @@ import numpy as np
 from rmfd_cli.errors import InputError, OutputError, OutputExistsError
 from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
 from rmfd_cli.video.colour import choose_colour
-from rmfd_cli.video.images import read_rgb, write_png
+from rmfd_cli.video.images import is_see_through, read_rgb, write_png
 from rmfd_cli.video.names import frame_name, holds_pictures
 
 FRAME_RATE: Final = Fraction(25)
@@ -78,12 +78,16 @@ class PictureReader:
     """As of `VideoReader`: a picture that is broken is an error instead."""
     jump: str | None = None
     """Likewise: pictures are numbered."""
+    left_behind: tuple[str, ...]
+    """A line for what is lost of the pictures."""
 
     def __init__(
         self, row: PictureRow, start_seconds: float | None = None, end_seconds: float | None = None, lossless: bool = False
     ) -> None:
         first = read_rgb(row.pictures[0])
         self.bits = 8 * first.itemsize
+        see_through = is_see_through(row.pictures[0])
+        self.left_behind = ("the pictures are see-through in places, which is left out",) if see_through else ()
         height, width = first.shape[:2]
         begin = _number(start_seconds or 0.0, row.frame_rate)
         end = len(row.pictures) if end_seconds is None else _number(end_seconds, row.frame_rate)
@@ -102,6 +106,7 @@ class PictureReader:
             colour=choose_colour(av.VideoFrame(width, height, "rgb24")),
             sample_aspect_ratio=Fraction(1),
             rotation_degrees=0,
+            is_mirrored=False,
             stream_index=0,
             clock_is_arbitrary=False,
         )

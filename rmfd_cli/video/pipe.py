@@ -13,11 +13,15 @@ import numpy as np
 
 from rmfd_cli.errors import InputError, OutputError, UsageError
 from rmfd_cli.types import PlaneFormat, Planes, VideoInfo
+from rmfd_cli.video.colour import upright
+from rmfd_cli.video.keeping import lost_inside
+from rmfd_cli.video.traits import PLAIN, Traits
 
 PipeFormat: TypeAlias = Literal["y4m", "nut"]
 
 STDIN: Final = "/dev/stdin"
 _DEFAULT_RATE: Final = Fraction(25)
+_UNEVEN: Final = "frames do not come at one rate, which is all that y4m holds; pass --pipe-format nut"
 # Tags as ffmpeg writes and reads them; for more than 8 bits they end in the depth.
 _Y4M_TAGS: Final = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "yuv411p": "411", "gray": "mono"}
 _Y4M_DEEP_TAGS: Final = {"yuv420p": "420p", "yuv422p": "422p", "yuv444p": "444p", "gray": "mono"}
@@ -61,14 +65,17 @@ class PipeWriter:
         source: The video that the frames come from.
         size_px: (width, height) of the frames as stored.
         form: Of the stream.
+        traits: What the pictures carry.
     """
 
-    def __init__(self, source: VideoInfo, size_px: tuple[int, int], form: PipeFormat) -> None:
-        self.warnings: list[str] = []
+    def __init__(self, source: VideoInfo, size_px: tuple[int, int], form: PipeFormat, traits: Traits = PLAIN) -> None:
+        self.warnings = lost_in_pipe(source, form, traits)
+        self._field_order = traits.field_order
         self._source, self._form = source, form
         self._turns = source.rotation_degrees // 90
         self._width, self._height = size_px[::-1] if self._turns % 2 else size_px
         self._format = _turned(source.format) if self._turns % 2 else source.format
+        self._ratio = 1 / source.sample_aspect_ratio if self._turns % 2 else source.sample_aspect_ratio
         self._rate = source.frame_rate or _DEFAULT_RATE
         self._count = 0
         self._first_pts = 0
@@ -104,10 +111,12 @@ class PipeWriter:
         tag = tags.get(name.removesuffix("le").removesuffix(ending) if ending else name)
         if tag is None:
             raise UsageError(f"y4m does not hold {name}; pass --pipe-format nut")
-        ratio = 1 / self._source.sample_aspect_ratio if self._turns % 2 else self._source.sample_aspect_ratio
+        ratio = self._ratio
+        # A quarter of a turn makes columns of the lines that fields are made of.
+        fields = "p" if self._field_order is None or self._turns % 2 else self._field_order[0]
         extent = "FULL" if self._source.colour.full_range else "LIMITED"
         return (
-            f"YUV4MPEG2 W{self._width} H{self._height} F{self._rate.numerator}:{self._rate.denominator} Ip "
+            f"YUV4MPEG2 W{self._width} H{self._height} F{self._rate.numerator}:{self._rate.denominator} I{fields} "
             f"A{ratio.numerator}:{ratio.denominator} C{tag}{ending} XCOLORRANGE={extent}\n"
         ).encode()
 
@@ -130,13 +139,13 @@ class PipeWriter:
         """
         if not isinstance(planes, tuple):
             return self._send(planes)
-        turned = [np.ascontiguousarray(np.rot90(plane, self._turns)) for plane in planes]
+        shown = [np.ascontiguousarray(upright(plane, self._source)) for plane in planes]
         self._first_pts = self._first_pts if self._count else pts
         late = (pts - self._first_pts) * self._source.time_base * self._rate - self._count
-        if self._form == "y4m" and abs(late) > Fraction(3, 4) and not self.warnings:
-            self.warnings.append("frames do not come at one rate, which is all that y4m holds; pass --pipe-format nut")
+        if self._form == "y4m" and abs(late) > Fraction(3, 4) and _UNEVEN not in self.warnings:
+            self.warnings.append(_UNEVEN)
         self._count += 1
-        data = b"".join([plane.data for plane in turned])
+        data = b"".join([plane.data for plane in shown])
         if self._form == "y4m":
             return self._send(b"FRAME\n" + data)
         packet = av.Packet(data)
@@ -183,6 +192,22 @@ class PipeWriter:
         os.dup2(self._descriptor, 1)
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def lost_in_pipe(source: VideoInfo, form: PipeFormat, traits: Traits) -> list[str]:
+    """A line for each thing that is known of the pictures and goes through no pipe of this form.
+
+    Raises:
+        InputError: As of `lost_inside`.
+    """
+    lost = lost_inside(source.name, traits)
+    if traits.hdr is not None:
+        lost.append("HDR metadata (mastering display, content light level) goes through no pipe and is left out")
+    if form == "nut" and source.colour.full_range and not source.format.name.startswith("gray"):
+        lost.append("nut does not say that code values have full range: tell its reader, as in ffmpeg -color_range pc -i -")
+    if form == "nut" and (shape := source.sample_aspect_ratio) != 1:
+        lost.append(f"nut does not say that pixels are {shape.numerator}:{shape.denominator}: tell its reader, or pass y4m")
+    return lost
 
 
 def _turned(plane_format: PlaneFormat) -> PlaneFormat:

@@ -27,9 +27,9 @@ from rmfd_cli.video.colour import (
     native_format,
     nearest_planar,
     plane_array,
-    rotate_upright,
     to_planar,
     to_rgb,
+    upright,
 )
 from rmfd_cli.video.interlace import deinterlaced
 from rmfd_cli.video.location import NETWORK_SECONDS, is_live, is_url, shown_name
@@ -316,7 +316,7 @@ def upright_frames(path: str | os.PathLike[str]) -> Iterator[Rgb]:
     """
     with VideoReader(path) as video:
         for frame in video:
-            yield rotate_upright(frame.rgb, video.info.rotation_degrees)
+            yield upright(frame.rgb, video.info)
         if video.damage:
             raise InputError(f"{shown_name(path)}: is damaged: {video.damage}; mend it or take it out")
 
@@ -337,6 +337,7 @@ def describe(path: str | os.PathLike[str], container: InputContainer, stream: Vi
     if estimate is None and duration and rate:
         estimate = round(duration * rate)
     flags: Any = container.format.flags
+    mirrored = is_mirrored(carried_by(first, stream))
     return VideoInfo(
         name=shown_name(path),
         path=place_to_reopen(path, container),
@@ -349,16 +350,17 @@ def describe(path: str | os.PathLike[str], container: InputContainer, stream: Vi
         format=plane_format,
         colour=choose_colour(first),
         sample_aspect_ratio=exact(stream.sample_aspect_ratio) or Fraction(1),
-        rotation_degrees=rotation(first, stream),
+        rotation_degrees=rotation(first, mirrored),
+        is_mirrored=mirrored,
         stream_index=stream.index,
         clock_is_arbitrary=is_live(path) or bool(flags & av.format.Flags.ts_discont.value),
     )
 
 
-def rotation(frame: av.VideoFrame, stream: VideoStream) -> int:
-    """Quarter turns counter-clockwise, in degrees, that show the frame upright; mirrored or not is the same to rain."""
+def rotation(frame: av.VideoFrame, mirrored: bool) -> int:
+    """Quarter turns counter-clockwise, in degrees, that show a frame upright, before it is mirrored where it is."""
     # FFmpeg's sign is counter-clockwise, too, as in `-display_rotation`; it takes a mirror for half a turn.
-    turn = 180 - frame.rotation if is_mirrored(carried_by(frame, stream)) else frame.rotation
+    turn = 180 - frame.rotation if mirrored else frame.rotation
     return round(turn / 90) * 90 % 360
 
 

@@ -15,6 +15,9 @@ from rmfd_cli.options import USUAL_CODEC, Encoding
 from rmfd_cli.types import VideoInfo
 from rmfd_cli.video.opening import open_input
 
+_NOTES = frozenset(("chapters", "tags", "languages of tracks", "titles of tracks", "roles of tracks"))
+_TIME_CODE = "time code"
+
 
 @dataclass(frozen=True)
 class Container:
@@ -31,7 +34,7 @@ class Container:
     """Whether some data streams (telemetry) are taken."""
     shifts_times: bool = False
     """Whether nothing may be before zero in it, so that all times are moved by the same amount."""
-    holds: frozenset[str] = frozenset(("chapters", "tags", "languages of tracks", "titles of tracks", "roles of tracks"))
+    holds: frozenset[str] = _NOTES | {_TIME_CODE}
     """What it has a place for besides streams."""
     tags: frozenset[str] | None = None
     """The tags that it has a place for; None for any, where `holds` names them."""
@@ -69,8 +72,10 @@ _MATROSKA = Container(
     pictures=False,
     data=False,
 )
-_3GP = Container("mov_text", frozenset({"mov_text"}), attachments=False, pictures=False, data=False)
-_NUT = Container(None, frozenset(), attachments=False, pictures=False, data=False, shifts_times=True, pieces=".mov")
+_3GP = Container("mov_text", frozenset({"mov_text"}), attachments=False, pictures=False, data=False, holds=_NOTES)
+_NUT = Container(
+    None, frozenset(), attachments=False, pictures=False, data=False, shifts_times=True, holds=_NOTES, pieces=".mov"
+)
 _FLV = replace(_NUT, holds=frozenset({"tags"}))
 # A clock of 33 bits at 90 kHz (ISO/IEC 13818-1).
 _MPEG_SECONDS = 2**33 / 90_000
@@ -109,7 +114,7 @@ _ASF = replace(
 )
 _MXF = replace(
     _NUT,
-    holds=frozenset(),
+    holds=frozenset({_TIME_CODE}),
     usual_codec="mpeg2video",
     rate="steady",
     begins_together=True,
@@ -163,18 +168,20 @@ class Companions:
     """Codec of a stream that cannot be copied as it is, by index in the source."""
     data_streams: frozenset[int]
     """Those of `streams` that the container may still refuse."""
+    pictures: frozenset[int]
+    """Those of `streams` that are single pictures."""
     covers: tuple[Cover, ...]
     """Cover pictures to attach, which are none of `streams`."""
     counts: dict[str, int]
-    """How many streams of each kind are to be in the target besides the new video: audio, subtitle, attachment."""
+    """How many streams of each kind are to be in the target: video, audio, subtitle, attachment."""
     titles: dict[int, str]
     """Titles of streams that the source calls names, as MP4 does, by index in the source."""
     brand_tags: tuple[str, ...]
     """Those of `BRAND_TAGS` that the source has, in its own spelling."""
     has_foreign_tags: bool
     """Whether some tags of the source are none that MP4 has boxes for, e.g. those of a phone."""
-    video_tags: tuple[str, ...]
-    """`key=value` of the source's video stream that its replacement keeps."""
+    video_tags: tuple[tuple[str, str], ...]
+    """Names and values of the tags of the source's video stream that its replacement keeps."""
     source_start_seconds: Fraction
     """The earliest time in the source."""
     video_start_seconds: Fraction
@@ -196,7 +203,22 @@ class Companions:
         )
 
 
-_NONE = Companions((), {}, frozenset(), (), {}, {}, (), False, (), Fraction(0), Fraction(0), {}, ())
+_NONE = Companions(
+    streams=(),
+    converted={},
+    data_streams=frozenset(),
+    pictures=frozenset(),
+    covers=(),
+    counts={},
+    titles={},
+    brand_tags=(),
+    has_foreign_tags=False,
+    video_tags=(),
+    source_start_seconds=Fraction(0),
+    video_start_seconds=Fraction(0),
+    sound_starts_seconds={},
+    warnings=(),
+)
 
 
 def container_of(target: Path) -> Container:
@@ -310,17 +332,18 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
     if container.ends_together:
         late = "ends with the last frame at the latest; what goes on after it is left out"
         warnings += [f"audio stream {stream.index} {late}" for stream in sounds]
-    kinds = [source.streams[index].type for index in kept] + ["attachment"] * len(covers)
+    kinds = ["video"] + [source.streams[index].type for index in kept] + ["attachment"] * len(covers)
     return Companions(
         streams=tuple(kept),
         converted=converted,
         data_streams=frozenset(data),
+        pictures=frozenset(index for index in kept if _is_picture(source.streams[index])),
         covers=tuple(covers),
-        counts={kind: kinds.count(kind) for kind in ("audio", "subtitle", "attachment")},
+        counts={kind: kinds.count(kind) for kind in ("video", "audio", "subtitle", "attachment")},
         titles={index: _title(source.streams[index]) for index in kept if _title(source.streams[index])},
         brand_tags=tuple(key for key in source.metadata if key.lower() in BRAND_TAGS),
         has_foreign_tags=any(key.lower() not in (*_MP4_TAGS, *BRAND_TAGS) for key in source.metadata),
-        video_tags=tuple(_tags(video.metadata.items())),
+        video_tags=tuple((key, value) for key, value in video.metadata.items() if key.lower() in _KEPT_VIDEO_TAGS),
         source_start_seconds=Fraction(source.start_time or 0, av.time_base),
         video_start_seconds=(video.start_time or 0) * Fraction(video.time_base),
         sound_starts_seconds=_first_packets(source, sounds) if container.begins_together else {},
@@ -331,12 +354,13 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
 def _without_place(source: Any, kept: Iterable[int], chapter_count: int, container: Container) -> list[str]:
     """What a container has no place for besides streams, of what a source has."""
     streams = [source.streams[index] for index in kept]
-    meant = [key for key in source.metadata if key.lower() not in (*BRAND_TAGS, "encoder", "duration")]
+    meant = [key for key in source.metadata if key.lower() not in (*BRAND_TAGS, "encoder", "duration", "timecode")]
     tags = [key for key in meant if not container.takes_tag(key.lower())]
     holds = container.holds - {"tags"}
     found = {
         "chapters": chapter_count > 0,
         "tags": bool(tags),
+        _TIME_CODE: any("timecode" in map(str.lower, one.metadata) for one in (source, *source.streams)),
         "languages of tracks": any(stream.metadata.get("language", "und") != "und" for stream in streams),
         "titles of tracks": any("title" in stream.metadata or _title(stream) for stream in streams),
         "roles of tracks": any(stream.disposition & ~Disposition.default for stream in streams),
@@ -377,7 +401,3 @@ def _cover(source: Any, stream: Any, codec: str) -> Cover:
 def _is_rewritten(stream: Any, chapter_count: int) -> bool:
     # The muxer makes its own chapter and time code tracks out of the metadata.
     return "timecode" in stream.metadata or (chapter_count > 0 and stream.frames == chapter_count)
-
-
-def _tags(metadata: Iterable[tuple[str, str]]) -> Iterable[str]:
-    return (f"{key}={value}" for key, value in metadata if key.lower() in _KEPT_VIDEO_TAGS)

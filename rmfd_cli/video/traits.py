@@ -67,15 +67,13 @@ class Traits:
     """`tff` or `bff` (top or bottom field first); None for progressive pictures."""
     hdr: Hdr | None
     """None where there is neither a mastering display nor a content light level."""
-    is_mirrored: bool
-    """Whether players, once they have turned the picture, swap left and right."""
     inside: tuple[str, ...]
     """Names of what is inside the pictures and gets lost when they are encoded again."""
     needs_dolby_vision: bool
     """Whether the colours are right only after Dolby Vision's own processing (profile 5)."""
 
 
-PLAIN = Traits(field_order=None, hdr=None, is_mirrored=False, inside=(), needs_dolby_vision=False)
+PLAIN = Traits(field_order=None, hdr=None, inside=(), needs_dolby_vision=False)
 """Those of pictures that carry nothing."""
 
 
@@ -112,7 +110,6 @@ def traits_of(pictures: Sequence[av.VideoFrame], stream: VideoStream) -> Traits:
     return Traits(
         field_order=None if interlaced is None else "bff" if _is_bottom_first(interlaced) else "tff",
         hdr=_hdr(carried),
-        is_mirrored=any(is_mirrored(one) for one in each[:1]),
         inside=inside_of(carried),
         needs_dolby_vision=Type.DOVI_METADATA in carried and {int(picture.color_trc) for picture in pictures} == {_UNSPECIFIED},
     )

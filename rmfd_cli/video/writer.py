@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import tempfile
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,23 +12,25 @@ from typing import Any
 from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
-from rmfd_cli.video import ffmpeg
+from rmfd_cli.video import ffmpeg, timecode
 from rmfd_cli.video.arguments import encoding_options, is_mp4, longer_end, muxer_options, picture_options
 from rmfd_cli.video.checking import Found, Span, check_frames, stream_kinds
-from rmfd_cli.video.encoding import Run, grey
+from rmfd_cli.video.encoding import Run, Settings, grey
 from rmfd_cli.video.keeping import denies_full_range, lost_in_target, lost_inside
 from rmfd_cli.video.location import NETWORK_SECONDS, is_url
 from rmfd_cli.video.matroska import tag_full_range
 from rmfd_cli.video.place import check_target, create_temporary
 from rmfd_cli.video.steady import moved_sound, steady_for
 from rmfd_cli.video.streams import coded_for, companions, container_of, tracks_with_sound
-from rmfd_cli.video.traits import PLAIN, Traits, read_traits
+from rmfd_cli.video.traits import PLAIN, Traits
 from rmfd_cli.video.trial import choose_encoder
 
 STALL_SECONDS = 120.0
 """An encoder that takes no data for so long is given up, and one that has them all and adds nothing to its file."""
-_LONGER_SECONDS = Fraction(1, 10)
-"""A last frame that lasts by so much less than in the source is missed, in a row of slides or a recorded screen."""
+_OFF_SECONDS = Fraction(1, 10)
+"""What nobody misses of the last frame's time, in a row of slides or a recorded screen."""
+_ROUNDING = Fraction(1, 20)
+"""Of a frame."""
 _PROBE_STALL_SECONDS = 8.0
 _PROBE_SECONDS = 60.0
 _PROBE_BYTES = 160_000  # more than a pipe holds: written only if somebody reads
@@ -65,8 +66,7 @@ class VideoWriter:
         overwrite: bool = False,
         start_seconds: float | None = None,
         end_seconds: float | None = None,
-        deinterlaced: bool = False,
-        traits: Traits | None = None,
+        traits: Traits = PLAIN,
         stall_seconds: float = STALL_SECONDS,
         work: Path | None = None,
     ) -> None:
@@ -81,8 +81,7 @@ class VideoWriter:
             overwrite: Whether an existing target may be replaced.
             start_seconds: Where the source was cut; becomes time 0 of the target, audio included.
             end_seconds: The other end of the cut.
-            deinterlaced: Whether the frames are progressive though the source is interlaced.
-            traits: What the pictures carry; None to look into the source.
+            traits: What the pictures carry, see `read_traits`.
             stall_seconds: How long the encoder may take no data before it is given up.
             work: A folder on the target's disk for the temporary file, if the video is to come from `encode_segment` and
                 `use` instead of `write`.
@@ -95,8 +94,7 @@ class VideoWriter:
         self._binary_wish = binary
         self._overwrite = overwrite
         self._start_seconds, self._end_seconds = start_seconds, end_seconds
-        self._deinterlaced = deinterlaced
-        self._known_traits = traits
+        self._traits = traits
         self._stall_seconds = stall_seconds
         self._work = work
         self._covers: tempfile.TemporaryDirectory[str] | None = None
@@ -127,12 +125,6 @@ class VideoWriter:
         between = self._start_seconds, self._end_seconds
         self._steady = steady_for(self._target, self._settings.codec, self._source, *between)
         self.warnings += moved_sound(self._target, self._companions, self._start_seconds)
-        if self._known_traits is not None or self._source.path is None:
-            self._traits = self._known_traits or PLAIN
-        else:
-            self._traits = read_traits(self._source.path, self._source.stream_index)
-        if self._deinterlaced:
-            self._traits = replace(self._traits, field_order=None)
         self.shift_ticks = self._choose_shift()
         self._temporary = create_temporary(self._work or self._target.parent, self._target)
         try:
@@ -148,6 +140,19 @@ class VideoWriter:
             self._discard()
             raise
         return self
+
+    def tried(self) -> tuple[Settings, dict[str, int]]:
+        """Do all that `__enter__` does, and leave nothing behind.
+
+        Returns:
+            How the video would be encoded, and how many streams of each kind would be in the target.
+
+        Raises:
+            RmfdError: As of `__enter__`.
+        """
+        self.__enter__()
+        self._discard()
+        return self._settings, self._companions.counts
 
     def _choose_shift(self) -> int:
         """How many ticks are taken off every time, audio included; those of a source read once are known with its first."""
@@ -189,7 +194,7 @@ class VideoWriter:
         if filters:
             target["bsf:v:0"] = filters
         if along.video_tags:
-            target["metadata:s:v:0"] = list(along.video_tags)
+            target["metadata:s:v:0"] = [f"{name}={self._as_cut(name, value)}" for name, value in along.video_tags]
         if along.brand_tags:
             target["metadata"] = [f"{key}=" for key in along.brand_tags]
         if self._covers is not None:
@@ -215,7 +220,16 @@ class VideoWriter:
         pictures = picture_options(self._binary, info, self._traits)
         first = {} if joined else self._settings.first_options
         path = str(self._temporary)
-        return ffmpeg.command(self._binary, pictures, info.path, source, along.streams, path, target, first, joined)
+        stills = along.pictures if self._start_seconds is not None or self._end_seconds is not None else ()
+        return ffmpeg.command(self._binary, pictures, info.path, source, along.streams, path, target, first, joined, stills)
+
+    def _as_cut(self, tag: str, value: str) -> str:
+        """A tag of the video as it is true of a video that begins later."""
+        if tag.lower() != "timecode" or not self._start_seconds or self._source.frame_rate is None:
+            return value
+        # A time that the container rounds is that of its frame.
+        frames = math.ceil(Fraction(repr(float(self._start_seconds))) * self._source.frame_rate - _ROUNDING)
+        return timecode.later(value, frames, self._source.frame_rate) or value
 
     def _encoding_options(self) -> dict[str, Any]:
         tick = 1 / self._steady.rate if self._steady else self._source.time_base
@@ -241,7 +255,7 @@ class VideoWriter:
 
     def _check_streams(self, kinds: list[str]) -> None:
         """See whether the moment of grey came back as what it was: some containers take everything, as unknown data."""
-        meant = {"video": 1, **self._companions.counts}
+        meant = {"video": 1} | self._companions.counts
         if missing := [kind for kind, count in meant.items() if kinds.count(kind) < count]:
             raise OutputError(
                 f"{self._target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
@@ -384,8 +398,8 @@ class VideoWriter:
                 lost = lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
                 self.warnings += [line for line in lost if line not in self.warnings]
             found = self._check(self._temporary)
-            if self._is_short(found):
-                found = self._with_long_end(found)
+            if self._ends_early_or_late(found):
+                found = self._with_end(found)
             self._count_streams(found.kinds)
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -401,11 +415,11 @@ class VideoWriter:
         held = self._container
         return check_frames(path, self._written, self._source.time_base, held.shifts_times, held.in_order)
 
-    def _is_short(self, found: Found) -> bool:
-        """Whether the last frame is shown for much less time than in the source, of which encoders are not told."""
-        return self._last_ticks * self._source.time_base - found.last_seconds > _LONGER_SECONDS
+    def _ends_early_or_late(self, found: Found) -> bool:
+        """Whether the last frame is shown for much less time than in the source, or for more: encoders are not told."""
+        return self._last_ticks > 0 and abs(self._last_ticks * self._source.time_base - found.last_seconds) > _OFF_SECONDS
 
-    def _with_long_end(self, found: Found) -> Found:
+    def _with_end(self, found: Found) -> Found:
         """The file once more, its packets as they are, with the last frame shown as long as in the source."""
         assert self._temporary is not None
         base, last = self._source.time_base, self._written.last_pts
@@ -419,7 +433,7 @@ class VideoWriter:
                 short.unlink(missing_ok=True)
             self._put_right(self._temporary)
             found = self._check(self._temporary)
-        if self._is_short(found):
+        if self._ends_early_or_late(found):
             meant, there = float(self._last_ticks * base), float(found.last_seconds)
             self.warnings.append(f"the last frame is shown for {there:.2f} s, and in the source for {meant:.2f} s")
         return found
@@ -432,7 +446,7 @@ class VideoWriter:
         for kind, meant in self._companions.counts.items():
             if (found := kinds.count(kind)) < meant:
                 lost = f"{found} of {meant} {kind} tracks are in the file"
-                if is_cut:
+                if is_cut and kind != "video":
                     self.warnings.append(f"{lost}; the others are silent between --start and --end")
                 elif kind == "audio" and found < tracks_with_sound(self._source):
                     raise OutputError(lost)

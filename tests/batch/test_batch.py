@@ -259,6 +259,28 @@ def test_a_dry_run_refuses_what_the_run_would(clip, target, status):
     assert derain("a.mp4", "-o", target).exit_code == status
 
 
+def test_a_dry_run_finds_what_only_a_trial_finds(clip):
+    shutil.copy(clip(media.cfr), "a.mp4")
+    for asked in (derain("a.mp4", "-o", "b.webm", "--dry-run"), derain("a.mp4", "-o", "b.webm")):
+        assert asked.exit_code == 1
+        assert "Only VP8 or VP9 or AV1" in asked.stderr
+    source = str(clip(media.field_coded))
+    assert "interlaced" in derain(source, "-o", "b.mp4", "--dry-run").stdout
+    assert "interlaced" in derain(source, "-o", "-", "--dry-run").stdout
+    assert os.listdir(".") == ["a.mp4"]
+
+
+def test_every_kind_of_video_in_a_folder_is_found(clip):
+    Path("in").mkdir()
+    for name in ("a.3g2", "b.mov", "c.mkv"):
+        media.ffmpeg("-i", clip(media.no_audio), "-c", "copy", f"in/{name}")
+    media.ffmpeg("-i", clip(media.no_audio), "-c", "copy", "-f", "h264", "in/raw.h264")
+    Path("in/notes.txt").touch()
+    result = derain("in", "-o", "made")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.stem for path in Path("made").iterdir()) == ["a", "b", "c", "raw"]
+
+
 def test_report_and_log_are_two_files(clip):
     place(clip, "a.mp4")
     assert derain("a.mp4", "-o", "b.mp4", "--report", "c", "--log-file", "c").exit_code == 2

@@ -114,6 +114,42 @@ def test_a_turned_video_becomes_upright_frames_and_a_cut_is_exact(clip):
     assert media.frame_number(np.rot90(picture, -1)) == 10
 
 
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_a_mirrored_video_becomes_frames_as_they_are_shown(clip, monkeypatch, level):
+    def brighter_on_the_left(images):
+        for image in images:
+            one = change(image)
+            one.luma[:, : one.luma.shape[1] // 2] = level
+            yield one
+
+    monkeypatch.setattr(command, "lazy_restorer", lambda *_: brighter_on_the_left)
+    source = clip(media.mirrored, degrees=0)
+    assert derain(str(source), "-o", "out/%d.png").exit_code == 0
+    with VideoReader(source) as video:
+        stored = next(iter(video)).rgb.astype(float)
+    stored[:, : stored.shape[1] // 2] += 255 * level
+    assert np.abs(read_rgb(Path("out/1.png")) - stored.clip(0, 255)[:, ::-1]).mean() < 1
+
+
+def test_pictures_that_are_see_through_say_that_it_is_lost():
+    picture = np.full((40, 60, 4), 200, np.uint8)
+    for folder, is_told in (("a", False), ("b", True)):
+        Path(folder).mkdir()
+        picture[..., 3] = 128 if is_told else 255
+        cv2.imwrite(f"{folder}/1.png", picture)
+        for target in (f"{folder}.mp4", f"{folder}-out"):
+            result = derain(folder, "-o", target)
+            assert result.exit_code == 0, result.stderr
+            assert ("see-through" in result.stderr) == is_told
+
+
+@pytest.mark.parametrize("suffix", [".3g2", ".3gp", ".mov"])
+def test_a_name_of_a_video_makes_a_video_of_frames(suffix):
+    frames("in", ["1.png", "2.png"])
+    assert derain("in", "-o", f"out{suffix}").exit_code == 0
+    assert Path(f"out{suffix}").is_file()
+
+
 def test_a_cut_and_a_comparison_of_frames():
     frames("in", [f"{number}.png" for number in range(10)])
     result = derain("in", "-o", "out", "--start", "0.08", "--end", "0.2", "--compare", "side")

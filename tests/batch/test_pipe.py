@@ -69,6 +69,51 @@ def test_a_turned_video_leaves_upright(clip, tmp_path):
         assert (video.info.width_px, video.info.height_px) == (media.HEIGHT, media.WIDTH)
 
 
+@pytest.mark.parametrize("degrees", [0, 90])
+def test_a_mirrored_video_leaves_as_it_is_shown(clip, tmp_path, degrees):
+    source = clip(media.mirrored, degrees=degrees)
+    done = shell(f"{RMFD} derain {source} -o - -q > o.y4m", tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = media.ffmpeg("-i", media.url(source), "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1")
+    assert media.ffmpeg("-i", media.url(tmp_path / "o.y4m"), "-f", "rawvideo", "pipe:1") == shown
+
+
+@pytest.mark.parametrize(("order", "letter"), [("tff", "t"), ("bff", "b")])
+def test_y4m_says_which_field_comes_first(clip, tmp_path, order, letter):
+    done = shell(f"{RMFD} derain {clip(media.field_coded, order=order)} -o - > o.y4m", tmp_path)
+    assert f" I{letter} " in (tmp_path / "o.y4m").read_bytes().split(b"\n")[0].decode()
+    assert b"the video is interlaced" in done.stderr
+    done = shell(f"{RMFD} derain {clip(media.field_coded, order=order)} -o - --deinterlace > o.y4m", tmp_path)
+    assert b" Ip " in (tmp_path / "o.y4m").read_bytes().split(b"\n")[0]
+    assert b"interlaced" not in done.stderr
+
+
+@pytest.mark.parametrize(("degrees", "ratio"), [(0, (4, 3)), (90, (3, 4))])
+def test_the_shape_of_pixels_goes_along_and_is_turned_with_them(clip, tmp_path, degrees, ratio):
+    plain = clip(media.anamorphic, ratio="4/3")
+    media.ffmpeg("-display_rotation", str(degrees), "-i", media.url(plain), "-c", "copy", tmp_path / "in.mp4")
+    done = shell(f"{RMFD} derain in.mp4 -o - -q > o.y4m", tmp_path)
+    assert done.returncode == 0, done.stderr
+    with VideoReader(tmp_path / "o.y4m") as video:
+        assert video.info.sample_aspect_ratio.as_integer_ratio() == ratio
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "form", "words"),
+    [
+        (media.hdr10, {}, "y4m", b"HDR metadata"),
+        (media.hdr10, {}, "nut", b"HDR metadata"),
+        (media.tagged, {"full_range": True}, "nut", b"full range"),
+        (media.anamorphic, {"ratio": "4/3"}, "nut", b"4:3"),
+        (media.frame_packed, {}, "y4m", b"stereo pair"),
+    ],
+)
+def test_what_goes_through_no_pipe_is_named(clip, tmp_path, kind, arguments, form, words):
+    done = shell(f"{RMFD} derain {clip(kind, **arguments)} -o - --pipe-format {form} > out", tmp_path)
+    assert done.returncode == 0
+    assert [words in line for line in done.stderr.splitlines() if b"warning" in line] == [True]
+
+
 def test_a_reader_that_leaves_is_no_traceback(clip, tmp_path):
     source = clip(media.cfr, frames=100)
     for form in ("y4m", "nut"):

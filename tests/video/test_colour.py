@@ -6,7 +6,7 @@ import pytest
 from av.video.reformatter import VideoReformatter
 
 from rmfd_cli.types import Matrix, Planes
-from rmfd_cli.video.colour import choose_colour, native_format, nearest_planar, rotate_upright, to_planar, to_rgb
+from rmfd_cli.video.colour import choose_colour, native_format, nearest_planar, to_planar, to_rgb, upright
 from rmfd_cli.video.reader import VideoReader
 from tests import media
 from tests.conftest import Clip
@@ -148,11 +148,11 @@ def test_conversion_to_planar_keeps_every_code(name: str, planar: str) -> None:
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_upright_is_how_ffmpeg_shows_it(clip: Clip, degrees: int) -> None:
-    path = clip(media.rotated, degrees=degrees) if degrees else clip(media.cfr)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_upright_is_how_ffmpeg_shows_it(clip: Clip, degrees: int, mirrored: bool) -> None:
+    path = clip(media.mirrored if mirrored else media.rotated, degrees=degrees) if degrees or mirrored else clip(media.cfr)
     with VideoReader(path) as reader:
-        assert reader.info.rotation_degrees == degrees
-        luma = next(iter(reader)).planes[0][..., None]
-    upright = rotate_upright(luma, degrees)
+        assert (reader.info.rotation_degrees, reader.info.is_mirrored) == (degrees, mirrored)
+        shown_by_us = upright(next(iter(reader)).planes[0][..., None], reader.info)
     shown = media.ffmpeg("-i", media.url(path), "-frames:v", "1", "-vf", "extractplanes=y", "-f", "rawvideo", "pipe:1")
-    assert np.array_equal(np.frombuffer(shown, np.uint8).reshape(upright.shape), upright)
+    assert np.array_equal(np.frombuffer(shown, np.uint8).reshape(shown_by_us.shape), shown_by_us)

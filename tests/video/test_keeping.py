@@ -21,7 +21,8 @@ HDR10 = Hdr(media.MASTERING_DISPLAY, media.CONTENT_LIGHT)
 
 
 def copy(source: Path, target: Path, **options) -> list[str]:
-    with VideoReader(source) as video, VideoWriter(target, video.info, **options) as writer:
+    traits = read_traits(source, 0)
+    with VideoReader(source) as video, VideoWriter(target, video.info, traits=traits, **options) as writer:
         for frame in video:
             writer.write(frame.planes, frame.pts)
     return [*writer.warnings, *video.left_behind]
@@ -53,8 +54,9 @@ def test_hdr10_that_would_be_lost_is_refused_before_the_first_frame(clip, tmp_pa
     old.write_text(f'#!/bin/sh\n[ "$*" = "-hide_banner -h long" ] && exit 0\nexec {media.FFMPEG} "$@"\n')
     old.chmod(0o755)
     (tmp_path / "out").mkdir()
-    with VideoReader(clip(media.hdr10)) as video:
-        writer = VideoWriter(tmp_path / "out" / "out.mp4", video.info, binary=str(old))
+    source = clip(media.hdr10)
+    with VideoReader(source) as video:
+        writer = VideoWriter(tmp_path / "out" / "out.mp4", video.info, traits=read_traits(source, 0), binary=str(old))
         with pytest.raises(OutputError, match=r"would lose the HDR metadata.*9\.0"):
             writer.__enter__()
     assert list((tmp_path / "out").iterdir()) == []
@@ -142,7 +144,7 @@ def test_deinterlaced_frames_are_whole_as_many_and_on_time(clip, tmp_path):
         combed = list(video)
     with (
         VideoReader(source, deinterlace=True) as video,
-        VideoWriter(tmp_path / "o.mp4", video.info, deinterlaced=True) as writer,
+        VideoWriter(tmp_path / "o.mp4", video.info) as writer,
     ):
         whole = list(video)
         for frame in whole:
@@ -172,9 +174,9 @@ def test_a_mirrored_display_matrix_is_kept_and_the_picture_upright(clip, tmp_pat
     assert copy(source, target) == []
     for path in (source, target):
         with VideoReader(path) as video:
-            assert video.info.rotation_degrees == degrees
-        assert read_traits(path, 0).is_mirrored
-    assert not read_traits(clip(media.rotated, degrees=90), 0).is_mirrored
+            assert (video.info.rotation_degrees, video.info.is_mirrored) == (degrees, True)
+    with VideoReader(clip(media.rotated, degrees=90)) as video:
+        assert not video.info.is_mirrored
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ def test_what_is_inside_the_pictures_and_cannot_be_written_is_named(clip, tmp_pa
 
 
 def test_dolby_vision_without_a_base_is_refused():
-    traits = Traits(field_order=None, hdr=None, is_mirrored=False, inside=("Dolby Vision metadata",), needs_dolby_vision=True)
+    traits = Traits(field_order=None, hdr=None, inside=("Dolby Vision metadata",), needs_dolby_vision=True)
     with pytest.raises(InputError, match="HDR10 first"):
         keeping.lost_inside("in.mp4", traits)
 

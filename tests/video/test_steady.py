@@ -134,3 +134,11 @@ def test_the_check_of_what_was_written_sees_a_frame_that_is_missing(clip, tmp_pa
     check_frames(tmp_path / "out.avi", Span(30, 0, 29), Fraction(1, 25), clock_is_free=True, in_order=True)
     with pytest.raises(OutputError, match="31 frames were written, 30 are"):
         check_frames(tmp_path / "out.avi", Span(31, 0, 30), Fraction(1, 25), clock_is_free=True, in_order=True)
+
+
+@pytest.mark.parametrize(("first", "last"), [(2, 29), (0, 31)])
+def test_and_one_that_is_at_another_time(clip, tmp_path, first, last):
+    copy(clip(media.no_audio), tmp_path / "out.mp4")
+    check_frames(tmp_path / "out.mp4", Span(30, 0, 29), Fraction(1, 25))
+    with pytest.raises(OutputError, match="a frame of"):
+        check_frames(tmp_path / "out.mp4", Span(30, first, last), Fraction(1, 25))

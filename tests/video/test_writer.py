@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -8,14 +9,16 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from rmfd_cli.derain import derain
 from rmfd_cli.errors import MachineError, OutputError, OutputExistsError, UsageError
-from rmfd_cli.options import Encoding
+from rmfd_cli.options import DerainOptions, Encoding
 from rmfd_cli.types import PlaneFormat
 from rmfd_cli.video import encoding as encoding_module
 from rmfd_cli.video.encoding import choose_pixel_format
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.writer import VideoWriter
 from tests import media
+from tests.stand_ins import change, unchanged
 
 FFV1 = Encoding(codec="ffv1")
 
@@ -413,6 +416,127 @@ def test_a_file_with_fewer_frames_than_written_is_not_published(clip, tmp_path, 
     with pytest.raises(OutputError, match="30 frames were written, 29"):
         copy(clip(media.cfr), tmp_path / "out.mp4")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_appears_meanwhile_is_left_as_it_is(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+
+    def appearing(images):
+        for image in images:
+            target.write_bytes(b"mine")
+            yield change(image)
+
+    with pytest.raises(OutputExistsError, match="appeared"):
+        derain(clip(media.no_audio), target, appearing)
+    assert target.read_bytes() == b"mine"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_sound_that_is_lost_on_the_way_is_an_error(clip, tmp_path):
+    # It passes the trial, which takes a second of sound.
+    forgetful = tmp_path / "ffmpeg"
+    forgetful.write_text(
+        f'#!/bin/bash\n[[ "$*" == *"-map 1:1"* && "$*" != *" -t "* ]] && exec {media.FFMPEG} "${{@/#1:1/0:v:0}}"\n'
+        f'exec {media.FFMPEG} "$@"\n'
+    )
+    forgetful.chmod(0o755)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError, match="0 of 1 audio tracks are in the file"):
+        copy(clip(media.cfr), tmp_path / "out" / "out.mkv", binary=str(forgetful))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_sound_track_with_nothing_in_it_is_no_hindrance(clip, tmp_path, suffix):
+    source = tmp_path / "in.mkv"
+    with av.open(str(clip(media.cfr))) as plain, av.open(str(source), "w") as made:
+        streams = [made.add_stream_from_template(stream) for stream in (*plain.streams, plain.streams.audio[0])]
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                made.mux(packet)
+    warnings = copy(source, tmp_path / f"out{suffix}")
+    assert warnings == ([] if suffix == ".mkv" else ["1 of 2 audio tracks are in the file; the others are empty"])
+
+
+def slides(path: Path) -> Path:
+    """Three pictures: a second, a second, and five."""
+    with av.open(str(path), "w") as made:
+        stream = made.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.max_b_frames = 0
+        packets = []
+        for seconds in (0, 1, 2):
+            frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 60 * seconds + 40, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = 1000 * seconds, Fraction(1, 1000)
+            packets += stream.encode(frame)
+        for packet, ticks in zip(packets + stream.encode(None), (1000, 1000, 5000), strict=True):
+            packet.duration = ticks
+            made.mux(packet)
+    return path
+
+
+def shown_until(path: Path) -> float:
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        return float(max((packet.pts + packet.duration) * packet.time_base for packet in packets))
+
+
+@pytest.mark.parametrize("source", ["in.mkv", "in.mp4"])
+@pytest.mark.parametrize("target", ["out.mp4", "out.mov", "out.mkv", "out.webm"])
+def test_the_last_picture_is_shown_as_long_as_in_the_source(tmp_path, source, target):
+    report = derain(slides(tmp_path / source), tmp_path / target, unchanged)
+    assert report.warnings == ()
+    assert shown_until(tmp_path / target) == pytest.approx(7.0, abs=0.002)
+    assert times_of(tmp_path / target) == [0, 1, 2]
+    cut = derain(tmp_path / source, tmp_path / f"cut-{target}", unchanged, DerainOptions(end_seconds=4))
+    assert cut.warnings == ()
+    assert shown_until(tmp_path / f"cut-{target}") == pytest.approx(4.0, abs=0.002)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_container_that_does_not_say_how_long_says_so(tmp_path):
+    (warning,) = derain(slides(tmp_path / "in.mkv"), tmp_path / "out.ts", unchanged).warnings
+    assert re.match(r"the last frame is shown for 0\.\d\d s, and in the source for 5\.00 s", warning)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_cover_picture_survives_a_cut(clip, tmp_path, suffix):
+    with_cover = tmp_path / "in.mp4"
+    picture = tmp_path / "cover.png"
+    media.ffmpeg("-f", "lavfi", "-i", "color=c=red:s=64x48", "-frames:v", "1", picture)
+    disposed = ("-map", "0", "-map", "1", "-c", "copy", "-disposition:v:1", "attached_pic")
+    media.ffmpeg("-i", clip(media.cfr), "-i", picture, *disposed, with_cover)
+    assert copy(with_cover, tmp_path / f"out{suffix}", start=0.4, end=0.8) == []
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert [stream.disposition for stream in container.streams.video][1:] == [Disposition.attached_pic]
+
+
+@pytest.mark.parametrize(("start", "code"), [(None, "01:00:00:00"), (0.12, "01:00:00:03"), (0.1, "01:00:00:03")])
+def test_a_time_code_goes_on_where_the_cut_begins(clip, tmp_path, start, code):
+    source = clip(media.with_timecode, ".mov")
+    copy(source, tmp_path / "out.mov", start=start)
+    with av.open(str(tmp_path / "out.mov")) as container:
+        assert container.streams.video[0].metadata["timecode"] == code
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".avi", ".3gp"])
+def test_a_time_code_without_a_place_is_named(clip, tmp_path, suffix):
+    warnings = copy(clip(media.with_timecode, ".mov"), tmp_path / f"out{suffix}")
+    assert "the target has no place for time code: left out" in warnings
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("suffix", [".ts", ".mts", ".m2ts"])
+def test_a_small_silent_transport_stream_is_written_and_checked(tmp_path, frames, suffix):
+    source = media.encode(tmp_path / "in.mp4", frames=frames, size=(320, 180))
+    assert copy(source, tmp_path / f"out{suffix}") == []
+    assert (tmp_path / f"out{suffix}").stat().st_size
+
+
+def test_roles_of_tracks_without_a_place_are_named(clip, tmp_path):
+    assert any("roles of tracks" in warning for warning in copy(clip(media.many_tracks, ".mkv"), tmp_path / "out.ts"))
 
 
 def test_times_that_do_not_grow_are_moved_by_a_tick(clip, tmp_path):
