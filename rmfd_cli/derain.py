@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from rmfd_cli import __version__
 from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import LOSSLESS_CODEC, DerainOptions, seconds_after
+from rmfd_cli.options import LOSSLESS_CODEC, SEGMENT_FRAMES, DerainOptions, seconds_after
 from rmfd_cli.stages import Channel, Spent, Stage, Stopped, spending, spending_on_each
 from rmfd_cli.types import Frame, Restore, RestoreFrom, VideoInfo, Ycc
 from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
@@ -22,7 +22,7 @@ from rmfd_cli.video.location import is_url, shown_name
 from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, PictureWriter
 from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin
 from rmfd_cli.video.reader import VideoReader
-from rmfd_cli.video.segments import SEGMENT_FRAMES, SegmentWriter
+from rmfd_cli.video.segments import SegmentWriter
 from rmfd_cli.video.streams import coded_for
 from rmfd_cli.video.traits import PLAIN, Traits, read_traits
 from rmfd_cli.video.trial import choose_encoder

@@ -2,9 +2,10 @@
 
 RmfdError                      1   something failed while processing
 ├── InputError                 1   the source cannot be read: missing, not a video, damaged
-├── OutputError                1   the target cannot be written: unwritable, encoder failed, disk full
-│   └── OutputExistsError      6   refused: the target exists and overwriting was not asked for
-├── UsageError                 2   options that contradict each other or name what is not there
+├── OutputError                1   the target cannot be written: no such folder, encoder failed, disk full
+│   ├── OutputExistsError      6   refused: the target exists and overwriting was not asked for, or it is the source
+│   └── StalledError           1   a program takes no data any more
+├── UsageError                 2   options, values and containers that rmfd does not know, or that contradict each other
 ├── MachineError               4   this machine lacks something: ffmpeg, an encoder, a device
 │   └── WeightsError           4   weights missing, damaged, or of another architecture
 ├── MemoryExhaustedError       5   the device's memory does not hold a frame of this size
@@ -13,6 +14,9 @@ RmfdError                      1   something failed while processing
 
 A message says what happened, to which file, and what to do about it, in one line.
 """
+
+import os
+import traceback
 
 
 class RmfdError(Exception):
@@ -30,13 +34,17 @@ class OutputError(RmfdError):
 
 
 class OutputExistsError(OutputError):
-    """The target exists and overwriting was not asked for."""
+    """The target exists and overwriting was not asked for, or it is the source."""
 
     exit_code = 6
 
 
+class StalledError(OutputError):
+    """A program takes no data any more; the message says all that is known of it."""
+
+
 class UsageError(RmfdError):
-    """Options contradict each other or name what is not there."""
+    """Options, values or containers that rmfd does not know, or that contradict each other."""
 
     exit_code = 2
 
@@ -65,3 +73,15 @@ class PartialFailureError(RmfdError):
 
 class TrainingError(RmfdError):
     """Training cannot start or cannot go on."""
+
+
+def error_line(error: Exception) -> str:
+    """An error in one line; of one that nobody foresaw with its type, and how to see more."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, RmfdError) else f"{type(error).__name__}: {text}; set RMFD_DEBUG=1 for the traceback"
+
+
+def print_traceback_if_asked() -> None:
+    """Print the traceback of the exception at hand on stderr, if `RMFD_DEBUG` is set."""
+    if os.environ.get("RMFD_DEBUG"):
+        traceback.print_exc()

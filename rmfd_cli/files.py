@@ -32,8 +32,10 @@ def check_place(target: Path) -> None:
     Raises:
         OutputError: it cannot.
     """
-    if target.is_dir() or not target.absolute().parent.is_dir():
-        raise OutputError(f"{target}: cannot be written; name a file in a folder that is there")
+    if target.is_dir():
+        raise OutputError(f"{target}: is a directory; name a file")
+    if not target.absolute().parent.is_dir():
+        raise OutputError(f"{target}: cannot be written; {target.absolute().parent}: no such directory; make it first")
 
 
 def write_output(target: Path, content: bytes) -> None:

@@ -20,6 +20,8 @@ USUAL_CODEC = "libx264"
 """What nearly every container is usually coded with."""
 LOSSLESS_CODEC = "ffv1"
 """The encoder that takes pictures as they are."""
+SEGMENT_FRAMES = 250
+"""With --resume. Ten seconds of most videos: little to do again, and a keyframe more costs a lossy codec next to nothing."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,6 @@ class Stage:
     def __init__(self, work: Callable[[], None], stop: threading.Event) -> None:
         self._work, self._stop = work, stop
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread_started = False
         self.error: BaseException | None = None
 
     def _run(self) -> None:
@@ -118,10 +117,9 @@ class Stage:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-        self._thread_started = True
 
     def join(self) -> None:
         """Wait until it has ended, if it was started."""
         # In slices, so that Ctrl-C is heard.
-        while self._thread_started and self._thread.is_alive():
+        while self._thread.is_alive():
             self._thread.join(_POLL_SECONDS)

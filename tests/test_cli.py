@@ -204,7 +204,10 @@ def test_an_unexpected_fault_is_one_line_too_and_a_traceback_on_request(clip, tm
     assert result.exit_code == 1
     assert result.stderr == "rmfd: error: ZeroDivisionError: by nothing; set RMFD_DEBUG=1 for the traceback\n"
     monkeypatch.setenv("RMFD_DEBUG", "1")
-    assert isinstance(CliRunner().invoke(cli.app, arguments).exception, ZeroDivisionError)
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith("rmfd: error: ZeroDivisionError: by nothing; set RMFD_DEBUG=1 for the traceback\n")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -8,6 +8,7 @@ from pathlib import Path
 from rmfd_cli.batch.naming import is_folder, is_template, target_of
 from rmfd_cli.batch.sources import PIPE, Source
 from rmfd_cli.errors import OutputError, OutputExistsError, UsageError
+from rmfd_cli.files import check_place
 from rmfd_cli.video.location import is_url
 from rmfd_cli.video.names import frame_matcher, holds_pictures
 
@@ -69,13 +70,15 @@ def check_beside(jobs: Sequence[Job], files: Mapping[str, Path]) -> None:
 
     Raises:
         UsageError: One of them is a source, a target, or another of them.
-        OutputError: Its folder is not there.
+        OutputError: It is a folder, or has none that is there.
     """
     taken = {_place(source.place): "a source" for source in _local_sources(jobs)}
     taken |= {_place(job.target): "an output" for job in jobs if job.target != PIPE}
     for option, path in files.items():
-        if not path.parent.is_dir():
-            raise OutputError(f"{option} {path}: {path.parent}: no such directory; make it first")
+        try:
+            check_place(path)
+        except OutputError as error:
+            raise OutputError(f"{option} {error}") from error
         place = _place(str(path))
         if place in taken:
             raise UsageError(f"{option} {path}: is {taken[place]}, too; name another file")

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from rmfd_cli.batch.run import Outcome
-from rmfd_cli.errors import OutputError
-from rmfd_cli.files import replace_whole
+from rmfd_cli.files import write_output
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """How many ended how: done, skipped, failed, not done."""
+    """How many ended how: `done`, `skipped`, `failed`, `not_done`."""
     counted = Counter(outcome.status for outcome in outcomes)
-    return {status: counted[status] for status in ("done", "skipped", "failed", "not done")}
+    return {status.replace(" ", "_"): counted[status] for status in ("done", "skipped", "failed", "not done")}
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
     """The counts in words, without those that are zero but for `done`."""
-    return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count or status == "done")
+    counted = {status.replace("_", " "): count for status, count in counts(outcomes).items()}
+    return ", ".join(f"{count} {status}" for status, count in counted.items() if count or status == "done")
 
 
 def as_json(outcomes: Sequence[Outcome], seconds: float, version: str, status: int) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def as_json(outcomes: Sequence[Outcome], seconds: float, version: str, status: i
         "rmfd": version,
         "seconds": round(seconds, 3),
         "exit_code": status,
-        "counts": {status.replace(" ", "_"): count for status, count in counts(outcomes).items()},
+        "counts": counts(outcomes),
         "files": [asdict(outcome) for outcome in outcomes],
     }
 
@@ -47,8 +47,5 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    try:
-        # ASCII: names that are no text survive as escapes.
-        replace_whole(path, (json.dumps(report, indent=2) + "\n").encode("ascii"))
-    except OSError as error:
-        raise OutputError(f"{path}: the report cannot be written: {error.strerror}") from error
+    # ASCII: names that are no text survive as escapes.
+    write_output(path, (json.dumps(report, indent=2) + "\n").encode("ascii"))

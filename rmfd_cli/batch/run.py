@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rmfd_cli.batch.plan import Job
-from rmfd_cli.errors import MemoryExhaustedError, OutputError, PartialFailureError, RmfdError
+from rmfd_cli.errors import (
+    MemoryExhaustedError,
+    OutputError,
+    PartialFailureError,
+    RmfdError,
+    error_line,
+    print_traceback_if_asked,
+)
 
 if TYPE_CHECKING:
     from rmfd_cli.derain import DerainReport
@@ -89,8 +96,7 @@ def _outcome(job: Job, work: "Callable[[Job, Callable[[], None]], DerainReport]"
     try:
         report = work(job, go_on)
     except Exception as error:
-        if os.environ.get("RMFD_DEBUG"):
-            raise
+        print_traceback_if_asked()
         return failed(job.source.name, job.target, error)
     seconds = round(report.seconds, 3)
     return Outcome(job.source.name, job.target, "done", report.frames, report.frames_before, seconds, report.warnings)
@@ -102,12 +108,6 @@ def failed(source: str, target: str | None, error: Exception) -> Outcome:
         error = MemoryExhaustedError(f"{source}: this machine has too little memory; close other programs, or scale it down")
     code = error.exit_code if isinstance(error, RmfdError) else 1
     return Outcome(source, target, "failed", error=error_line(error), exit_code=code)
-
-
-def error_line(error: Exception) -> str:
-    """An error in one line; of one that nobody foresaw with its type, and how to see more."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, RmfdError) else f"{type(error).__name__}: {text}; set RMFD_DEBUG=1 for the traceback"
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

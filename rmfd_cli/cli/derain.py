@@ -25,7 +25,7 @@ from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines, print_outcomes, sh
 from rmfd_cli.cli.progress import Style
 from rmfd_cli.cli.values import parse_encoder_option, parse_length, parse_size, parse_time
 from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import Compare, DerainOptions, Encoding, Hardware, seconds_after
+from rmfd_cli.options import SEGMENT_FRAMES, Compare, DerainOptions, Encoding, Hardware, seconds_after
 from rmfd_cli.stages import Spent
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ Examples:
   rmfd derain *.mp4 -o 'dry/{{stem}}_dry{{suffix}}'
   find . -name '*.mp4' -print0 | rmfd derain --from-file - --null -o 'dry/{{folder}}/{{stem}}{{suffix}}'
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | rmfd derain - -o - | ffmpeg -i - out.mp4
-  ls *.mp4 | while read -r f; do rmfd derain "$f" -o "dry/$f"; done
+  mkdir -p dry; for f in *.mp4; do rmfd derain "$f" -o "dry/$f"; done
 
-Templates: {{stem}} name without suffix, {{suffix}} container (.mkv in place of other than .mp4, .m4v, .mov), {{name}} both
+Templates: {{stem}} name without suffix, {{suffix}} container (.mp4, .m4v, .mov as the input, else .mkv), {{name}} both
 as in the input, {{folder}} the input's folder (below a folder that was named), {{number}} 1, 2, 3 and so on.
 
 {EXIT_CODES}
@@ -63,8 +63,8 @@ def derain(
             "--output",
             "-o",
             metavar="OUT",
-            help="The video to write (.mp4, .m4v, .mov, .3gp, .mkv, .webm, .ts, .m2ts, .nut, .flv), a folder, a template, "
-            "frames such as 'out/%05d.png', or - for stdout.",
+            help="The video to write (.mp4, .mkv, .mov, .webm, .ts, .avi and others), a folder, a template, frames such as "
+            "'out/%05d.png', or - for stdout.",
             show_default=False,
         ),
     ],
@@ -87,7 +87,7 @@ def derain(
         typer.Option(
             parser=parse_size,
             metavar="SIZE",
-            help="Keep to so much memory, such as 2GiB or 900MB: large frames are restored in tiles. [default: as there is]",
+            help="Keep to so much memory, such as 2GiB or 900MB: large frames are restored in tiles. [default: no bound]",
             show_default=False,
         ),
     ] = None,
@@ -102,7 +102,9 @@ def derain(
     codec: Annotated[
         str, typer.Option(help="An encoder of ffmpeg; ffv1 is lossless; auto is libx264, or what OUT's container is made for.")
     ] = Encoding.codec,
-    crf: Annotated[float | None, typer.Option(help="Quality, lower is better. [default: 18 for libx264]")] = Encoding.crf,
+    crf: Annotated[
+        float | None, typer.Option(help="Quality, lower is better. [default: 18 for libx264, 20 for libx265]")
+    ] = Encoding.crf,
     preset: Annotated[
         str | None, typer.Option(help="Speed of the encoder. [default: veryfast for libx264, libx265]")
     ] = Encoding.preset,
@@ -184,7 +186,8 @@ def derain(
     only when it is complete and checked. Folders are searched for videos at any depth and mirrored. What fails is named
     and does not keep the rest from being done.
     """
-    kept = "what is done is kept, and the same command goes on" if resume else "what is not complete was not written"
+    segments = f"every {SEGMENT_FRAMES} frames that are complete are kept, and the same command goes on from there"
+    kept = segments if resume else "what is not complete was not written"
     with errors_as_lines(kept):
         if end is not None and duration is not None:
             raise UsageError("--end and --duration contradict each other; give one of them")
@@ -375,5 +378,5 @@ def _print_details(model: str, device: str, options: DerainOptions) -> None:
     typer.echo(f"device   {choose_device(device)}", err=True)
     typer.echo(f"ffmpeg   {find_ffmpeg(options.ffmpeg)}", err=True)
     codec, hardware = options.encoding.codec, options.encoding.hardware
-    encoder = "what the output's container is made for" if codec == "auto" else codec
+    encoder = "what suits the output's container (--dry-run says which)" if codec == "auto" else codec
     typer.echo(f"encoder  {encoder}{'' if hardware == 'none' else f', or {hardware} in its place'}", err=True)

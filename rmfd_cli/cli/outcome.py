@@ -1,6 +1,5 @@
 """How a command ends: errors as one line on stderr, a table of many jobs, an exit code that tells the truth."""
 
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,25 +7,25 @@ from contextlib import contextmanager
 
 import typer
 
-from rmfd_cli.batch.run import Outcome, error_line
-from rmfd_cli.errors import PartialFailureError, RmfdError
+from rmfd_cli.batch.run import Outcome
+from rmfd_cli.errors import PartialFailureError, RmfdError, error_line, print_traceback_if_asked
 from rmfd_cli.stages import Spent, longest
 
 EXIT_CODES = """\b
 Exit codes:
   0    the output is complete and checked
-  1    failed: the source cannot be read, the target cannot be written
-  2    options that contradict each other or name what is not there
+  1    failed: a file is missing or cannot be read, or the target cannot be written
+  2    a wrong command line: what rmfd does not know, or options that contradict each other
   3    of many things to do some failed, named on stderr; the others are complete
   4    this machine lacks something: ffmpeg, an encoder, a device, weights
   5    out of memory
-  6    refused: the output exists and --overwrite was not given
+  6    refused: the output exists and --overwrite was not given, or it is the source
   130  stopped with Ctrl-C; 143 by SIGTERM"""
 
 
 @contextmanager
 def errors_as_lines(interrupted: str = "no output was written") -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code; `RMFD_DEBUG=1` lets tracebacks through.
+    """Turn what goes wrong into one line on stderr and an exit code; with `RMFD_DEBUG=1` the traceback comes before it.
 
     Args:
         interrupted: what Ctrl-C leaves behind, for its line.
@@ -37,8 +36,9 @@ def errors_as_lines(interrupted: str = "no output was written") -> Iterator[None
         typer.echo(f"rmfd: stopped; {interrupted}", err=True)
         raise typer.Exit(130) from None
     except Exception as error:
-        if os.environ.get("RMFD_DEBUG") or isinstance(error, typer.Exit | typer.Abort):
+        if isinstance(error, typer.Exit | typer.Abort):
             raise
+        print_traceback_if_asked()
         typer.echo(f"rmfd: error: {error_line(error)}", err=True)
         raise typer.Exit(error.exit_code if isinstance(error, RmfdError) else 1) from None
 
@@ -147,7 +147,10 @@ def spent_lines(spent: Spent, frames: int, wall_seconds: float) -> list[str]:
         wall_seconds: How long it took in all.
     """
     rows = [f"{stage}\t{1e3 * seconds / frames:.1f}\t{seconds / wall_seconds:.0%}" for stage, seconds in spent.items()]
-    return ["stage\tms per frame\tbusy", *rows, f"all\t{1e3 * wall_seconds / frames:.1f}\t{longest(spent)} bounds it"]
+    slowest = longest(spent)
+    # Where even the busiest waits for half of the time, it is for torch and ffmpeg to start.
+    bound = slowest if spent[slowest] > wall_seconds / 2 else "start-up"
+    return ["stage\tms per frame\tbusy", *rows, f"all\t{1e3 * wall_seconds / frames:.1f}\t{bound} bounds it"]
 
 
 def _achieved(outcome: Outcome) -> str:

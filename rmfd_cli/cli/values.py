@@ -32,7 +32,7 @@ def parse_length(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `2GiB`, `900MB`, `1.5G` or a plain number; G and GiB are the same, GB is a thousandth of a thousandth less.
+    """Bytes from `2GiB`, `900MB`, `1.5G` or a plain number; G and GiB are 1024³, GB is 1000³.
 
     Raises:
         typer.BadParameter: It is none of these, or nothing.

@@ -4,15 +4,11 @@ from fractions import Fraction
 from typing import Any
 
 from rmfd_cli.types import VideoInfo
+from rmfd_cli.video.colour import RANGE_FULL, RANGE_LIMITED, TAG_UNSPECIFIED
 from rmfd_cli.video.encoding import Settings
 from rmfd_cli.video.keeping import denies_full_range, field_options, hdr_options
 from rmfd_cli.video.streams import CONTAINERS
 from rmfd_cli.video.traits import Traits
-
-__all__ = ["encoding_options", "is_mp4", "longer_end", "muxer_options", "picture_options"]
-
-_UNSPECIFIED = 2
-_LIMITED, _FULL = 1, 2
 
 
 def picture_options(binary: str, source: VideoInfo, traits: Traits) -> dict[str, Any]:
@@ -116,12 +112,12 @@ def _filters(source: VideoInfo, traits: Traits, denies_full_range: bool) -> list
         "color_primaries": colour.tag_primaries,
         "color_trc": colour.tag_transfer,
     }
-    settings = [f"{name}={tag}" for name, tag in tags.items() if tag != _UNSPECIFIED]
+    settings = [f"{name}={tag}" for name, tag in tags.items() if tag != TAG_UNSPECIFIED]
     if traits.field_order:
         settings.append(f"field_mode={traits.field_order}")
     if denies_full_range:
-        settings.append(f"range={_LIMITED}")
-    elif colour.tag_range in (_LIMITED, _FULL):
+        settings.append(f"range={RANGE_LIMITED}")
+    elif colour.tag_range in (RANGE_LIMITED, RANGE_FULL):
         settings.append(f"range={colour.tag_range}")
     filters = [f"setparams={':'.join(settings)}"] if settings else []
     return filters + ([f"setsar={ratio.numerator}/{ratio.denominator}"] if ratio != 1 else [])

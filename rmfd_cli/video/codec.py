@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import InputError, MachineError, UsageError
 from rmfd_cli.video.colour import choose_colour, to_planar, to_rgb
 
-__all__ = ["Chroma", "Codec", "recompress"]
-
 Image: TypeAlias = NDArray[np.uint8]
 """`[H, W, 3]` RGB."""
 Codec: TypeAlias = Literal["h264", "hevc"]

@@ -14,16 +14,6 @@ from numpy.typing import NDArray
 
 from rmfd_cli.types import Colour, Matrix, PlaneFormat, Rgb, VideoInfo
 
-__all__ = [
-    "choose_colour",
-    "is_transparent",
-    "native_format",
-    "nearest_planar",
-    "to_planar",
-    "to_rgb",
-    "upright",
-]
-
 TAG_RGB: Final = 0
 TAG_UNSPECIFIED: Final = 2
 RANGE_UNSPECIFIED: Final = 0

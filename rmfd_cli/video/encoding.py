@@ -1,6 +1,5 @@
 """How video is compressed: the encoder's options, its pixel format, and one run of ffmpeg fed with raw frames."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,10 +8,11 @@ from typing import Any
 import av
 import numpy as np
 
-from rmfd_cli.errors import OutputError, UsageError
+from rmfd_cli.errors import OutputError, StalledError, UsageError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import PlaneFormat, Planes, VideoInfo
 from rmfd_cli.video import hardware
+from rmfd_cli.video.colour import native_format
 from rmfd_cli.video.ffmpeg import Encoder, Process
 
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libvpx-vp9": 24.0, "libaom-av1": 24.0, "libsvtav1": 24.0}
@@ -99,7 +99,7 @@ def choose_pixel_format(
         offered: The encoder's formats; empty if it lists none, which counts as taking everything.
         even_only: Whether the encoder refuses a size that its chroma subsampling does not divide.
     """
-    own = _as_raw(source.name)
+    own = source.name
     own_grey = own.startswith("gray")
     shift_x, shift_y = source.chroma_shift
     width, height = size_px
@@ -137,17 +137,11 @@ _RGB = {"gbrp": ((0, 0), 8, False), "rgb24": ((0, 0), 8, False), "rgb48be": ((0,
 
 def _layout(name: str) -> tuple[tuple[int, int], int, bool] | None:
     """Chroma shift, bits and greyness of a format that swscale fills; None for those with alpha, and other packed ones."""
-    shifts = {"410": (2, 2), "411": (2, 0), "420": (1, 1), "422": (1, 0), "440": (0, 1), "444": (0, 0)}
-    if match := re.fullmatch(r"yuv(\d{3})p(?:(\d+)le)?", name):
-        return (shifts[match[1]], int(match[2] or 8), False) if match[1] in shifts else None
-    if match := re.fullmatch(r"gray(?:(\d+)le)?", name):
-        return (0, 0), int(match[1] or 8), True
+    native = native_format(name)
+    # A yuvj420p only says full range, which travels as a tag.
+    if native is not None and native.name == name:
+        return native.chroma_shift, native.bits, name.startswith("gray")
     return _SEMI_PLANAR.get(name) or _RGB.get(name)
-
-
-def _as_raw(name: str) -> str:
-    # The j of yuvj420p only says full range, which travels as a tag.
-    return name.replace("yuvj", "yuv")
 
 
 def grey(plane_format: PlaneFormat, size_px: tuple[int, int]) -> Planes:
@@ -181,7 +175,7 @@ class Run:
             self._nut: Any = av.open(self._process, "w", format="nut", options={"write_index": "0"}, buffer_size=1 << 18)
             self._stream: Any = self._nut.add_stream("rawvideo", rate=source.frame_rate or 25)
             self._stream.width, self._stream.height = size_px
-            self._stream.pix_fmt = _as_raw(source.format.name)
+            self._stream.pix_fmt = source.format.name
             self._stream.time_base = self._stream.codec_context.time_base = source.time_base
         except BaseException:
             self.kill()
@@ -222,15 +216,14 @@ class Run:
             raise self._failure(None)
 
     def _failure(self, error: Exception | None) -> OutputError:
-        if isinstance(error, OutputError) and "taken no data" in str(error):
+        if isinstance(error, StalledError):
             return error
         self._process.close_input()
         try:
             status = self._process.wait(5.0)
         except OutputError as stuck:
             return stuck
-        said = self._process.complaint
-        return OutputError(f"ffmpeg failed: {said}" if said else f"ffmpeg ended with status {status} and said nothing")
+        return self._process.failure(status)
 
     def kill(self) -> None:
         """End ffmpeg at once if it still runs; harmless to repeat."""

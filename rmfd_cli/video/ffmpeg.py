@@ -23,7 +23,7 @@ from typing import Any
 
 import ffmpeg
 
-from rmfd_cli.errors import MachineError, OutputError
+from rmfd_cli.errors import MachineError, OutputError, StalledError
 from rmfd_cli.video.location import location
 
 ENVIRONMENT_VARIABLE = "RMFD_FFMPEG"
@@ -205,8 +205,7 @@ def run(command: Sequence[str], stall_seconds: float, target: Path) -> None:
     """
     with Process(command) as process:
         if status := process.wait(stall_seconds, target):
-            said = process.complaint
-            raise OutputError(f"ffmpeg failed: {said}" if said else f"ffmpeg ended with status {status} and said nothing")
+            raise process.failure(status)
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:
@@ -279,7 +278,8 @@ class Process:
             The number of bytes, all of them.
 
         Raises:
-            OutputError: It has closed its stdin, or takes nothing for too long.
+            OutputError: It has closed its stdin.
+            StalledError: It takes nothing for too long.
         """
         assert self._popen.stdin is not None
         descriptor = self._popen.stdin.fileno()
@@ -292,7 +292,7 @@ class Process:
             except BlockingIOError:
                 select.select([], [descriptor], [], 0.2)
                 if time.monotonic() > deadline:
-                    raise OutputError(f"{self.name} has taken no data for {self._stall_seconds:g} s") from None
+                    raise StalledError(f"{self.name} has taken no data for {self._stall_seconds:g} s") from None
             except OSError as error:
                 raise OutputError("ffmpeg closed its input") from error
         return len(data)
@@ -349,6 +349,11 @@ class Process:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.kill()
+
+    def failure(self, status: int) -> OutputError:
+        """The error that ffmpeg ended in, in its own words where it has some."""
+        said = self.complaint
+        return OutputError(f"ffmpeg failed: {said}" if said else f"ffmpeg ended with status {status} and said nothing")
 
     @property
     def output(self) -> str:

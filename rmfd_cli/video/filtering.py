@@ -9,8 +9,6 @@ from av.error import BlockingIOError as NeedsMore
 from av.error import EOFError as Drained
 from av.filter import Graph
 
-__all__ = ["filtered", "linked", "pulled"]
-
 
 def linked(graph: Graph, source: Any, *filters: tuple[str, str]) -> Any:
     """The sink of a chain of filters behind a source.

@@ -5,8 +5,6 @@ from typing import Final
 from rmfd_cli.errors import UsageError
 from rmfd_cli.options import HARDWARE
 
-__all__ = ["ENCODERS", "default_quality", "hardware_encoder", "kind_of", "quality_options", "upload"]
-
 _SOFTWARE: Final = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "av1", "libaom-av1": "av1"}
 _DEFAULT_QUALITY: Final = {"h264": 18.0, "hevc": 20.0, "av1": 24.0}
 _NONE: Final = ("av1_videotoolbox",)

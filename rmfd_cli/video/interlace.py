@@ -9,8 +9,6 @@ from av.video.stream import VideoStream
 
 from rmfd_cli.video.filtering import linked, pulled
 
-__all__ = ["deinterlaced"]
-
 
 def deinterlaced(frames: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:
     """The frames with every interlaced one made whole; progressive ones keep their pixels.

@@ -7,14 +7,12 @@ from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.options import LOSSLESS_CODEC
 from rmfd_cli.types import VideoInfo
 from rmfd_cli.video import ffmpeg
+from rmfd_cli.video.colour import TAG_UNSPECIFIED
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.traits import Hdr, Traits, read_traits
 
-__all__ = ["denies_full_range", "field_options", "hdr_options", "left_out", "lost_in_target", "lost_inside"]
-
 _FIELD_ENCODERS = ("libx264", "ffv1", "prores", "prores_ks", "prores_aw", "mpeg2video", "mpeg4", "dnxhd")
 """Those that code interlaced pictures, or at least say that they are."""
-_UNSPECIFIED = 2
 
 
 def field_options(codec: str, field_order: str | None, height_px: int) -> dict[str, str]:
@@ -110,7 +108,7 @@ def lost_in_target(written: Path, target: Path, codec: str, source: VideoInfo, t
     meant = [getattr(source.colour, tag) for tag in tags]
     there = [getattr(made.colour, tag) for tag in tags]
     differences = {
-        "the colour tags": any(tag not in (_UNSPECIFIED, other) for tag, other in zip(meant, there, strict=True)),
+        "the colour tags": any(tag not in (TAG_UNSPECIFIED, other) for tag, other in zip(meant, there, strict=True)),
         "the range of code values": source.colour.full_range != made.colour.full_range,
         "the shape of pixels": source.sample_aspect_ratio != made.sample_aspect_ratio,
         "the rotation": (source.rotation_degrees, source.is_mirrored) != (made.rotation_degrees, made.is_mirrored),

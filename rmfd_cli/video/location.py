@@ -5,8 +5,6 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["NETWORK_SECONDS", "is_live", "is_url", "local_name", "location", "shown_name"]
-
 NETWORK_SECONDS = 10.0
 """How long a server may say nothing, when it is called and at any time after."""
 

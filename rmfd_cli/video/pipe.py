@@ -3,6 +3,8 @@
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -92,16 +94,14 @@ class PipeWriter:
         if os.isatty(1):
             raise UsageError("stdout is a terminal; pipe it into a program, or name a file with -o")
         header = self._y4m_header() if self._form == "y4m" else b""
-        sys.stdout.flush()
-        self._descriptor = os.dup(1)
-        os.dup2(2, 1)
+        self._stdout = _Stdout()
         try:
             if self._form == "y4m":
-                self._send(header)
+                self._stdout.write(header)
             else:
                 self._open_nut()
         except BaseException:
-            self._give_back()
+            self._stdout.give_back()
             raise
         return self
 
@@ -121,14 +121,14 @@ class PipeWriter:
         ).encode()
 
     def _open_nut(self) -> None:
-        self._nut: Any = av.open(self, "w", format="nut", options={"write_index": "0"}, buffer_size=1 << 18)
+        self._nut: Any = av.open(self._stdout, "w", format="nut", options={"write_index": "0"}, buffer_size=1 << 18)
         self._stream: Any = self._nut.add_stream("rawvideo", rate=self._rate)
         self._stream.width, self._stream.height = self._width, self._height
         self._stream.pix_fmt = self._format.name
         self._stream.time_base = self._stream.codec_context.time_base = self._source.time_base
 
-    def write(self, planes: Planes | bytes, pts: int = 0) -> int:
-        """Write one frame; PyAV, too, writes its bytes here.
+    def write(self, planes: Planes, pts: int) -> None:
+        """Write one frame.
 
         Args:
             planes: In the format of the source, as stored.
@@ -137,8 +137,6 @@ class PipeWriter:
         Raises:
             OutputError: Nobody reads any more.
         """
-        if not isinstance(planes, tuple):
-            return self._send(planes)
         shown = [np.ascontiguousarray(upright(plane, self._source)) for plane in planes]
         self._first_pts = self._first_pts if self._count else pts
         late = (pts - self._first_pts) * self._source.time_base * self._rate - self._count
@@ -147,33 +145,15 @@ class PipeWriter:
         self._count += 1
         data = b"".join([plane.data for plane in shown])
         if self._form == "y4m":
-            return self._send(b"FRAME\n" + data)
+            self._stdout.write(b"FRAME\n" + data)
+            return
         packet = av.Packet(data)
         packet.stream = self._stream
         packet.pts = packet.dts = pts - self._first_pts
         packet.time_base = self._source.time_base
         packet.is_keyframe = True
-        self._mux(packet)
-        return len(data)
-
-    def _mux(self, packet: Any) -> None:
-        try:
-            if packet is None:
-                self._nut.close()
-            else:
-                self._nut.mux(packet)
-        except (av.FFmpegError, OSError) as error:
-            raise OutputError("stdout: nobody reads it any more") from error
-
-    def _send(self, data: bytes) -> int:
-        # A muxer that is given up still wants to write its end.
-        left = memoryview(data if self._descriptor >= 0 else b"")
-        try:
-            while left:
-                left = left[os.write(self._descriptor, left) :]
-        except OSError as error:
-            raise OutputError(f"stdout: cannot be written to any more: {error.strerror}") from error
-        return len(data)
+        with _reader_gone():
+            self._nut.mux(packet)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Give stdout back.
@@ -183,15 +163,48 @@ class PipeWriter:
         """
         try:
             if error is None and self._form == "nut":
-                self._mux(None)
+                with _reader_gone():
+                    self._nut.close()
         finally:
-            self._give_back()
+            self._stdout.give_back()
 
-    def _give_back(self) -> None:
-        # Whoever reads stdout is to see the end of the video: nothing may keep it open.
+
+class _Stdout:
+    """Stdout as a file of bytes, taken away from all else that prints, which goes to stderr."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._descriptor = os.dup(1)
+        os.dup2(2, 1)
+
+    def write(self, data: bytes) -> int:
+        """Write all of it.
+
+        Raises:
+            OutputError: Nobody reads any more.
+        """
+        # A muxer that is given up still wants to write its end.
+        left = memoryview(data if self._descriptor >= 0 else b"")
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError as error:
+            raise OutputError(f"stdout: cannot be written to any more: {error.strerror}") from error
+        return len(data)
+
+    def give_back(self) -> None:
+        """Whoever reads it is to see the end of the video: nothing may keep it open."""
         os.dup2(self._descriptor, 1)
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+@contextmanager
+def _reader_gone() -> Iterator[None]:
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        raise OutputError("stdout: nobody reads it any more") from error
 
 
 def lost_in_pipe(source: VideoInfo, form: PipeFormat, traits: Traits) -> list[str]:

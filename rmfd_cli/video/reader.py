@@ -39,8 +39,6 @@ from rmfd_cli.video.streams import left_behind
 from rmfd_cli.video.traits import Traits, carried_by, inside_of, is_mirrored, traits_of
 from rmfd_cli.video.truncation import missing_bytes
 
-__all__ = ["VideoReader"]
-
 # A demuxer that meets damage may fail without moving on; this many failures in a row are the end of the file.
 MAX_FAILURES_IN_A_ROW = 64
 # How much earlier to seek, in seconds, when a seek landed behind the frame that was asked for.

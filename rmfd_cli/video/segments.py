@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rmfd_cli.errors import OutputError
+from rmfd_cli.options import SEGMENT_FRAMES
 from rmfd_cli.types import Planes
 from rmfd_cli.video.arguments import PROGRAM_OPTIONS
 from rmfd_cli.video.checking import Span
@@ -15,9 +16,6 @@ from rmfd_cli.video.encoding import Run
 from rmfd_cli.video.joining import check_joinable, extradata, join, joined_suffix, piece_suffix
 from rmfd_cli.video.work import Work
 from rmfd_cli.video.writer import VideoWriter
-
-SEGMENT_FRAMES = 250
-"""Ten seconds of most videos: little to do again, and a keyframe more costs a lossy codec nothing that is seen."""
 
 
 class SegmentWriter:

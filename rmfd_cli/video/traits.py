@@ -16,16 +16,14 @@ from av.sidedata.sidedata import Type
 from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
+from rmfd_cli.video.colour import TAG_UNSPECIFIED
 from rmfd_cli.video.filtering import filtered
 from rmfd_cli.video.location import shown_name
 from rmfd_cli.video.opening import open_input
 
-__all__ = ["PLAIN", "Hdr", "Traits", "carried_by", "inside_of", "is_mirrored", "read_traits", "traits_of"]
-
 _PICTURES = 8
 """Film in a television signal is interlaced in two pictures of five."""
 _MOST_PACKETS = 256
-_UNSPECIFIED = 2
 _KINDS = 64
 """More than FFmpeg has of side data."""
 
@@ -107,11 +105,12 @@ def traits_of(pictures: Sequence[av.VideoFrame], stream: VideoStream) -> Traits:
     each = [carried_by(picture, stream) for picture in pictures]
     carried = {kind: data for one in each for kind, data in one.items()}
     interlaced = next((picture for picture in pictures if picture.interlaced_frame), None)
+    transfers = {int(picture.color_trc) for picture in pictures}
     return Traits(
         field_order=None if interlaced is None else "bff" if _is_bottom_first(interlaced) else "tff",
         hdr=_hdr(carried),
         inside=inside_of(carried),
-        needs_dolby_vision=Type.DOVI_METADATA in carried and {int(picture.color_trc) for picture in pictures} == {_UNSPECIFIED},
+        needs_dolby_vision=Type.DOVI_METADATA in carried and transfers == {TAG_UNSPECIFIED},
     )
 
 

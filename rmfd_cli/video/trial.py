@@ -10,8 +10,6 @@ from rmfd_cli.types import PlaneFormat
 from rmfd_cli.video import ffmpeg, hardware
 from rmfd_cli.video.encoding import Settings, encoder_settings
 
-__all__ = ["choose_encoder", "try_encoder"]
-
 _FRAMES = 5
 _SIZE_PX = (256, 256)
 """Hardware encoders take nothing much smaller."""

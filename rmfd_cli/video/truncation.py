@@ -10,8 +10,6 @@ from typing import BinaryIO
 
 from rmfd_cli.video.matroska import EBML_MAGIC, segment_of
 
-__all__ = ["is_mp4", "missing_bytes", "mp4_boxes"]
-
 TS_PACKET_BYTES = 188
 # Some cameras append notes of their own behind the last box; they are no boxes and promise nothing.
 MP4_KINDS = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"mfra", b"free", b"skip", b"wide", b"uuid", b"meta"}
@@ -22,7 +20,7 @@ def missing_bytes(path: Path) -> int:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(TS_PACKET_BYTES + 1)
-        if is_mp4(head):
+        if begins_as_mp4(head):
             return max([0, *(end - size for kind, end in mp4_boxes(file) if kind in MP4_KINDS)])
         if head.startswith(EBML_MAGIC):
             segment = segment_of(file)
@@ -32,7 +30,7 @@ def missing_bytes(path: Path) -> int:
     return 0
 
 
-def is_mp4(head: bytes) -> bool:
+def begins_as_mp4(head: bytes) -> bool:
     """Whether a file that begins with `head` is of the MP4 or QuickTime family."""
     return head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide")
 

@@ -87,7 +87,7 @@ class VideoWriter:
                 `use` instead of `write`.
         """
         self.warnings: list[str] = []
-        self.target = self._target = Path(os.path.realpath(target))
+        self.target = Path(os.path.realpath(target))
         self._source = source
         self._width, self._height = size_px or (source.width_px, source.height_px)
         self._encoding = encoding or Encoding()
@@ -115,25 +115,25 @@ class VideoWriter:
             InputError: The source's colours are right only with data that no encoder writes.
             MachineError: No ffmpeg, or no such encoder.
         """
-        self._container = container_of(self._target)
-        check_target(self._target, self._source.path, self._overwrite)
+        self._container = container_of(self.target)
+        check_target(self.target, self._source.path, self._overwrite)
         self._binary = ffmpeg.find_ffmpeg(self._binary_wish)
-        encoding, size = coded_for(self._target, self._encoding), (self._width, self._height)
+        encoding, size = coded_for(self.target, self._encoding), (self._width, self._height)
         self._settings = choose_encoder(self._binary, encoding, self._source.format, size)
         self.warnings += self._settings.warnings
         self._companions = companions(self._source, self._container)
         between = self._start_seconds, self._end_seconds
-        self._steady = steady_for(self._target, self._settings.codec, self._source, *between)
-        self.warnings += moved_sound(self._target, self._companions, self._start_seconds)
+        self._steady = steady_for(self.target, self._settings.codec, self._source, *between)
+        self.warnings += moved_sound(self.target, self._companions, self._start_seconds)
         self.shift_ticks = self._choose_shift()
-        self._temporary = create_temporary(self._work or self._target.parent, self._target)
+        self._temporary = create_temporary(self._work or self.target.parent, self.target)
         try:
             self._unpack_covers()
             made = self._probe()
             if self._container.shifts_times:
                 self._check_streams(stream_kinds(made))
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
-            self.warnings += lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
+            self.warnings += lost_in_target(self._temporary, self.target, self._settings.codec, self._source, self._traits)
             if self._work is None:
                 self._run = self._encode(self._command())
         except BaseException:
@@ -185,7 +185,7 @@ class VideoWriter:
             **({} if joined else self._encoding_options()),
             **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
             **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
-            **self.muxer_options(self._target),
+            **self.muxer_options(self.target),
             "map_metadata": metadata,
             "map_chapters": metadata,
             "disposition:v:0": "default",
@@ -201,7 +201,7 @@ class VideoWriter:
             target["attach"] = [str(Path(self._covers.name) / str(number)) for number in range(len(along.covers))]
         for position, cover in enumerate(along.covers, 1 + len(along.streams)):
             target[f"metadata:s:{position}"] = [f"filename={cover.name}", f"mimetype={cover.media_type}"]
-        if is_mp4(self._target.suffix):
+        if is_mp4(self.target.suffix):
             target["movflags"] = "+faststart+use_metadata_tags" if along.has_foreign_tags else "+faststart"
         source: dict[str, Any] = {}
         if info.path is not None and is_url(info.path):
@@ -258,7 +258,7 @@ class VideoWriter:
         meant = {"video": 1} | self._companions.counts
         if missing := [kind for kind, count in meant.items() if kinds.count(kind) < count]:
             raise OutputError(
-                f"{self._target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
+                f"{self.target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
             )
 
     def _probe_once(self) -> Path:
@@ -274,17 +274,17 @@ class VideoWriter:
                     run.write(picture, number * step)
                 run.finish(_PROBE_SECONDS)
             except OutputError as error:
-                is_misfit = self._target.suffix.lower() != ".mkv" and any(word in str(error) for word in _MISFIT)
+                is_misfit = self.target.suffix.lower() != ".mkv" and any(word in str(error) for word in _MISFIT)
                 hint = "; .mkv takes nearly every kind of stream" if is_misfit else ""
-                raise OutputError(f"{self._target}: {error}{hint}") from error
+                raise OutputError(f"{self.target}: {error}{hint}") from error
         if not self._temporary.stat().st_size:
-            raise OutputError(f"{self._target}: {self._binary} ended without an error and without a file")
+            raise OutputError(f"{self.target}: {self._binary} ended without an error and without a file")
         self._put_right(self._temporary)
         return self._temporary
 
     def _put_right(self, written: Path) -> None:
         """Say of a file what ffmpeg could not be made to say."""
-        if self._target.suffix.lower() == ".mkv" and denies_full_range(self._settings.codec, self._source):
+        if self.target.suffix.lower() == ".mkv" and denies_full_range(self._settings.codec, self._source):
             tag_full_range(written)
 
     def write(self, planes: Planes, pts: int) -> None:
@@ -306,7 +306,7 @@ class VideoWriter:
         try:
             self._run.write(planes, self.time_in_file(self._written, written))
         except OutputError as error:
-            raise OutputError(f"{self._target}: {error}") from error
+            raise OutputError(f"{self.target}: {error}") from error
         self._written = written
 
     def hold_last(self, ticks: int) -> None:
@@ -386,7 +386,7 @@ class VideoWriter:
     def _publish(self) -> None:
         assert self._temporary is not None
         if not self._written.frames:
-            raise OutputError(f"{self._target}: no frame was written")
+            raise OutputError(f"{self.target}: no frame was written")
         try:
             if self._joined is None:
                 assert self._run is not None
@@ -395,7 +395,7 @@ class VideoWriter:
                 ffmpeg.run(self._command(joined=self._joined), self._stall_seconds, self._temporary)
             self._put_right(self._temporary)
             if self._joined is not None:
-                lost = lost_in_target(self._temporary, self._target, self._settings.codec, self._source, self._traits)
+                lost = lost_in_target(self._temporary, self.target, self._settings.codec, self._source, self._traits)
                 self.warnings += [line for line in lost if line not in self.warnings]
             found = self._check(self._temporary)
             if self._ends_early_or_late(found):
@@ -403,13 +403,13 @@ class VideoWriter:
             self._count_streams(found.kinds)
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            if self._target.exists() and not self._overwrite:
+            if self.target.exists() and not self._overwrite:
                 raise OutputExistsError("appeared while it was being made; it is left as it is")
-            os.replace(self._temporary, self._target)
+            os.replace(self._temporary, self.target)
         except OutputError as error:
-            raise type(error)(f"{self._target}: {error}") from error
+            raise type(error)(f"{self.target}: {error}") from error
         except OSError as error:
-            raise OutputError(f"{self._target}: {error.strerror or error}") from error
+            raise OutputError(f"{self.target}: {error.strerror or error}") from error
 
     def _check(self, path: Path) -> Found:
         held = self._container
@@ -423,9 +423,9 @@ class VideoWriter:
         """The file once more, its packets as they are, with the last frame shown as long as in the source."""
         assert self._temporary is not None
         base, last = self._source.time_base, self._written.last_pts
-        filters = longer_end(self._target.suffix, last * base, self._last_ticks * base)
+        filters = longer_end(self.target.suffix, last * base, self._last_ticks * base)
         if filters is not None:
-            short = create_temporary(self._temporary.parent, self._target)
+            short = create_temporary(self._temporary.parent, self.target)
             try:
                 os.replace(self._temporary, short)
                 ffmpeg.run(self._command(joined=short, filters=filters), self._stall_seconds, self._temporary)

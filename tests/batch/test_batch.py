@@ -116,6 +116,7 @@ def test_stdin_is_left_alone_unless_asked_for(clip, monkeypatch):
         (("a.mp4", "-o", "c.mp4", "--overwrite", "--skip-existing"), 2, "contradict"),
         (("a.mp4", "-o", "c.mp4", "--preview", "1s", "--end", "2"), 2, "--preview"),
         (("a.mp4", "-o", "c.mp4", "--log-file", "no/such/log"), 1, "--log-file"),
+        (("a.mp4", "-o", "c.mp4", "--report", "."), 1, "--report .: is a directory"),
         (("x.mp4", "y.mp4", "-o", "."), 1, "no such file"),
         (("a.mp4", "x.mp4", "-o", "b.mp4/"), 1, "b.mp4: cannot be made a folder"),
     ],

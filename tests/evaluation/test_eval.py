@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rmfd_cli.cli import app
-from rmfd_cli.evaluation.run import Pair, evaluate, pairs_of_set
+from rmfd_cli.evaluation.run import ClipScores, Evaluation, Pair, evaluate, pairs_of_set
 from rmfd_cli.evaluation.scores import Scores, mean
 from rmfd_cli.model.checkpoint import manifest
 from rmfd_cli.video.images import write_png
@@ -164,7 +164,7 @@ def test_a_rainy_clip_that_breaks_off_is_named_although_a_model_reads_it(tmp_pat
         (("set/input", "--against", "set/target", "--model", "small"), 2, "leave --model, --device and --memory out"),
         (("set/input", "--against", "set/target", "--plot", "s.jpg"), 2, "ends in .png, .svg, .pdf"),
         (("set/input", "--against", "set/target", "--json", "nowhere/s.json"), 1, "nowhere/s.json: cannot be written"),
-        (("set/input", "--against", "set/target", "--csv", "set"), 1, "set: cannot be written"),
+        (("set/input", "--against", "set/target", "--csv", "set"), 1, "set: is a directory"),
         (("set", "--model", "huge"), 4, "no model called 'huge'"),
     ],
 )
@@ -206,3 +206,9 @@ def test_means_leave_out_what_is_not_known():
     found = mean([Scores(30, 0.5, 32, 0.6, 0.1, nothing), Scores(40, 0.7, 42, 0.8, 0.3, 50)])
     assert found == pytest.approx(Scores(35, 0.6, 37, 0.7, 0.2, 50))
     assert math.isnan(mean([Scores(*[nothing] * 6)]).psnr_db)
+
+
+def test_a_long_clip_counts_no_more_than_a_short_one():
+    short, long = Scores(20, 0.2, 22, 0.4, 0.3, 30), Scores(40, 0.8, 42, 0.6, 0.1, 50)
+    clips = ClipScores("short", ({"restored": short},)), ClipScores("long", ({"restored": long},) * 9)
+    assert Evaluation(clips, ()).mean["restored"] == pytest.approx(Scores(30, 0.5, 32, 0.5, 0.2, 40))

@@ -554,7 +554,6 @@ EIGHT, TEN = ("yuv420p", "yuv422p", "yuv444p"), ("yuv420p10le", "yuv422p10le", "
     ("name", "bits", "shift", "size", "offered", "chosen"),
     [
         ("yuv420p", 8, (1, 1), (640, 480), EIGHT, "yuv420p"),
-        ("yuvj420p", 8, (1, 1), (640, 480), EIGHT, "yuv420p"),
         ("yuv420p", 8, (1, 1), (641, 480), EIGHT, "yuv444p"),
         ("yuv420p", 8, (1, 1), (640, 481), EIGHT, "yuv422p"),
         ("yuv410p", 8, (2, 2), (640, 480), EIGHT + TEN, "yuv420p"),
