@@ -40,6 +40,8 @@ TICKS = {
     ".wmv": Fraction(1, 1000),
 }
 """Of containers whose times are coarser than a millionth of a second."""
+END_SECONDS = 0.1
+"""What nobody misses of the last frame's time."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ def stamped(path: Path) -> Path:
     return encoded(path, extra=[word for tag in tags for word in ("-metadata", tag)])
 
 
+def later(path: Path) -> Path:
+    """Pictures of which only the last ones carry something."""
+    plain, special = media.no_audio(path.with_name("plain.mp4")), media.frame_packed(path.with_name("special.mp4"))
+    return media.later(path, plain, special)
+
+
 def tracks_in_mp4(path: Path) -> Path:
     """The tracks of `media.many_tracks`, whose titles are names here."""
     tracks = media.many_tracks(path.with_name(f"tracks-{path.stem}.mkv"))
@@ -92,6 +100,10 @@ FORMATS = [f"yuv{chroma}p{bits}" for chroma in ("420", "422", "444") for bits in
 PRORES_4444 = ("-c:v", "prores_ks", "-profile:v", "4444")
 NEW_SOUND = {".mpg": "mp2", ".wmv": "mp2", ".avi": "mp2", ".mxf": "pcm_s16le -ar 48000", ".ogv": "libvorbis"}
 """Sound that containers with less room take."""
+PROFILE = {"codec": "png", "chunk": media.icc_chunk()}
+EXIF = {"codec": "mjpeg", "chunk": media.exif_segment()}
+DV = {"codec": "dvvideo", "order": "bff", "size": (720, 576)}
+SLIDES = ((".mkv", ""), (".mkv", ".mp4"), (".mp4", ".mkv"), (".mp4", ".webm"), (".mkv", ".ts"))
 SOURCES = [
     Source("plain H.264 and AAC, whole model", media.cfr, ".mp4", strength="1"),
     Source("plain H.264 and AAC", media.cfr, ".mp4"),
@@ -166,6 +178,10 @@ SOURCES = [
         for matrix in ("bt601", "bt709", "bt2020")
         for full in (False, True)
     ),
+    *(
+        Source(f"full range, {name}", media.tagged, ".mkv", into, "ffv1", arguments={"full_range": True, "pix_fmt": name})
+        for name, into in (("yuv420p", ""), ("yuv422p10le", ""), ("yuv420p", ".mov"))
+    ),
     Source("no colour tags", media.no_audio, ".mp4"),
     Source("HDR10", media.hdr10, ".mp4"),
     Source("HDR10", media.hdr10, ".mp4", codec="libx265"),
@@ -175,10 +191,15 @@ SOURCES = [
     Source("HLG", media.hlg, ".mp4"),
     *(Source(f"interlaced, {order}", media.field_coded, ".mp4", arguments={"order": order}) for order in ("tff", "bff")),
     Source("interlaced, tff", media.field_coded, ".mp4", codec="libx265"),
+    *(Source("interlaced DV", media.old_interlaced, ".avi", into, arguments=DV) for into in (".mkv", ".mp4")),
+    Source("interlaced MPEG-4, bff", media.old_interlaced, ".avi", arguments={"codec": "mpeg4", "order": "bff"}),
     Source("transparent, ProRes 4444", media.transparent, ".mov", arguments={"codec": PRORES_4444, "pix_fmt": "yuva444p10le"}),
     Source("transparent, VP9", media.transparent, ".webm", ".mkv", arguments={"codec": ("-c:v", "libvpx-vp9")}),
     Source("alpha plane, all opaque", media.transparent, ".mkv", arguments={"alpha": 1.0}),
     Source("stereo pair (frame packing)", media.frame_packed, ".mp4"),
+    Source("stereo pair that begins later", later, ".ts", ".mp4"),
+    Source("PNG frames with a profile", media.pictures_in, ".mov", ".mp4", arguments=PROFILE),
+    Source("JPEG frames with EXIF", media.pictures_in, ".avi", ".mp4", arguments=EXIF),
     Source("cover art", media.cover_art, ".mp4"),
     Source("cover art", media.cover_art, ".mp4", ".mkv"),
     Source("cover art", media.cover_art, ".mp4", ".mov"),
@@ -190,8 +211,8 @@ SOURCES = [
     Source("rotated by 90°", media.rotated, ".mp4", ".ts", arguments={"degrees": 90}),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".mp4"),
     Source("two audio, two subtitle tracks", media.many_tracks, ".mkv", ".webm", "libvpx-vp9"),
-    Source("two audio, two subtitle tracks", tracks_in_mp4, ".mp4"),
-    Source("two audio, two subtitle tracks", tracks_in_mp4, ".mp4", ".mkv"),
+    Source("two audio, two subtitle tracks, from MP4", tracks_in_mp4, ".mp4"),
+    Source("two audio, two subtitle tracks, from MP4", tracks_in_mp4, ".mp4", ".mkv"),
     Source("chapters, attachment, title, place", media.rich, ".mkv"),
     Source("chapters, attachment, title, place", media.rich, ".mkv", ".mp4"),
     Source("chapters, attachment, title, place", media.rich, ".mkv", ".ts"),
@@ -205,7 +226,10 @@ SOURCES = [
     Source("telemetry (gpmd)", media.telemetry, ".mp4"),
     Source("telemetry (gpmd)", media.telemetry, ".mp4", ".mkv"),
     Source("telemetry in a transport stream", media.telemetry, ".ts", ".mp4"),
-    Source("time code", media.with_timecode, ".mov"),
+    *(Source("time code", media.with_timecode, ".mov", into) for into in ("", ".mkv", ".ts", ".avi")),
+    *(Source("slides, the last one for 5 s", media.slides, name, into) for name, into in SLIDES),
+    Source("an audio track with nothing in it", media.empty_sound, ".mkv"),
+    Source("an audio track with nothing in it", media.empty_sound, ".mkv", ".mp4"),
     *(
         Source(f"sound as {codec}", converted, ".mkv", into, arguments={"arguments": ("-c:v", "copy", "-c:a", codec)})
         for codec, into in (
@@ -244,9 +268,11 @@ def facts(path: Path) -> dict[str, Any]:
     found |= {"pixel shape": info.sample_aspect_ratio} if info.sample_aspect_ratio != 1 else {}
     found |= {"rotation": info.rotation_degrees} if info.rotation_degrees else {}
     found |= {"mirrored": True} if info.is_mirrored else {}
-    found |= {"field order": traits.field_order} if traits.field_order else {}
+    order = media.field_order(path)
+    found |= {"field order": order} if order != "P" else {}
+    found["end"] = media.shown_until(path) - float(start * info.time_base)
     found |= {"HDR metadata": traits.hdr} if traits.hdr else {}
-    found |= dict.fromkeys(traits.inside, True)
+    found |= dict.fromkeys(video.inside, True)
     return found | streams(path, info.stream_index, start * info.time_base)
 
 
@@ -273,6 +299,8 @@ def streams(path: Path, video_index: int, video_start: Fraction) -> dict[str, An
             # The muxers of MP4 and QuickTime keep the time code, and chapters as well, in tracks of their own.
             is_chapters = chapters and len(packets[stream.index]) in (0, len(chapters))
             if kind == "data" and ("timecode" in stream.metadata or is_chapters):
+                continue
+            if kind == "audio" and not packets[stream.index]:
                 continue
             numbers[kind] = numbers.get(kind, 0) + 1
             name = f"{kind} {numbers[kind]}"
@@ -323,6 +351,8 @@ def is_kept(name: str, before: Any, after: Any, tick: Fraction) -> bool:
         return len(before) == len(after) and all(abs(a - b) <= tick for a, b in zip(before, after, strict=True))
     if name.startswith("offset"):
         return bool(abs(before - after) <= max(tick, Fraction(1, 1000)))
+    if name == "end":
+        return bool(abs(before - after) <= END_SECONDS)
     if name.startswith("data"):
         # The last sample of such a track in MP4 lasts no time: it is stored, but demuxers do not give it.
         return bool(before[: len(after)] == after and len(before) - len(after) <= 1)
@@ -382,6 +412,7 @@ NAMED_BY = {
     "data": "data stream",
     "field order": "field order",
     "the layout of a stereo pair": "stereo pair",
+    "an ICC profile": "an ICC profile",
     "rotation": "the rotation",
     "colour tags": "colour tags",
     "subtitle": "does not fit",
@@ -393,6 +424,8 @@ NAMED_BY = {
     "disposition of subtitle": "does not fit",
     "chapters": "place for chapters",
     "tag": "tags (",
+    "time code": "place for time code",
+    "end": "the last frame",
 }
 """The words of a warning that speak of a fact, by the beginning of its name."""
 

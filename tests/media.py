@@ -10,6 +10,7 @@ import subprocess
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -489,3 +490,50 @@ def field_order(path: Path) -> str:
     command = [FFMPEG, "-hide_banner", "-nostdin", "-i", url(path), "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     return next(word[2] for line in said.splitlines() if "pts_time" in line for word in line.split() if word.startswith("i:"))
+
+
+def slides(path: Path) -> Path:
+    """Three pictures: a second, a second, and five."""
+    with av.open(str(path), "w") as made:
+        stream = made.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.max_b_frames = 0
+        packets = []
+        for seconds in (0, 1, 2):
+            frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 60 * seconds + 40, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = 1000 * seconds, Fraction(1, 1000)
+            packets += stream.encode(frame)
+        for packet, ticks in zip(packets + stream.encode(None), (1000, 1000, 5000), strict=True):
+            packet.duration = ticks
+            made.mux(packet)
+    return path
+
+
+def shown_until(path: Path) -> float:
+    """When the last frame ends, in seconds."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        if "mp4" in container.format.name and stream.duration:
+            # Durations of its packets are those between times of decoding.
+            return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        return float(max((packet.pts + packet.duration) * packet.time_base for packet in packets))
+
+
+def empty_sound(path: Path) -> Path:
+    """A second audio track that is declared, and has nothing in it (write Matroska)."""
+    whole = cfr(path.with_name(f"whole-{path.stem}.mp4"))
+    with av.open(str(whole)) as plain, av.open(str(path), "w") as made:
+        streams = [made.add_stream_from_template(stream) for stream in (*plain.streams, plain.streams.audio[0])]
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                made.mux(packet)
+    return path
+
+
+def old_interlaced(path: Path, codec: str, order: str, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
+    """Interlaced by a coder whose header says nothing of fields: `dvvideo` (720x576, bff), `mpeg4`."""
+    fields = f"setparams=field_mode={order}"
+    return encode(path, frames=6, size=size, codec=("-c:v", codec, "-flags", "+ildct+ilme"), filters=fields)

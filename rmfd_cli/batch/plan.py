@@ -136,6 +136,6 @@ def _check_collisions(jobs: Sequence[Job]) -> None:
         if target in sources:
             raise UsageError(
                 f"{sources[target]} and {job.source.name} would both be written to {job.target}; "
-                "name a folder, or a template such as 'out/{folder}/{stem}{suffix}'"
+                "use a template that tells them apart, such as 'out/{folder}/{number}-{stem}{suffix}'"
             )
         sources[target] = job.source.name

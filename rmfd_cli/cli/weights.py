@@ -104,7 +104,7 @@ def export(
     """Export a step of the network as ONNX, for frames of one size.
 
     FILE-first.onnx is for the first frame of a scene, FILE.onnx for all others, which take the state that the one before left.
-    docs/onnx.md says what goes in and comes out. Needs onnx and onnxscript: pip install 'rmfd[onnx]'.
+    docs/onnx.md says what goes in and comes out. Needs onnx and onnxscript: pip install onnx onnxscript.
     """
     with errors_as_lines("nothing was written"):
         size_px = parse_picture_size(size)

@@ -18,7 +18,7 @@ def check_plotting() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise MachineError(f"--plot needs matplotlib ({error}): pip install 'rmfd[eval]'") from error
+        raise MachineError(f"--plot needs matplotlib ({error}): pip install matplotlib") from error
 
 
 def plot(evaluation: Evaluation, file_format: str) -> bytes:

@@ -31,7 +31,17 @@ def export_weights(model: Rmfd, target: Path) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     metadata = {"config": json.dumps(asdict(model.config)), "ranges": json.dumps(model.ranges)}
-    replace_whole(target, save(tensors, metadata=metadata))
+    replace_whole(target, _in_order(save(tensors, metadata=metadata)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library leaves them in any order, and equal models make equal files."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def load_model(path: Path) -> Rmfd:

@@ -43,7 +43,7 @@ def onnx_graphs(model: Rmfd, size_px: tuple[int, int]) -> Graphs:
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise MachineError(f"the export needs onnx and onnxscript ({error}): pip install 'rmfd[onnx]'") from error
+        raise MachineError(f"the export needs onnx and onnxscript ({error}): pip install onnx onnxscript") from error
     width, height = size_px
     planes = [(1, 1, height, width), (1, 2, -(-height // 2), -(-width // 2))]
     # Tensors of their own: one that is given twice would be one input of the graph.

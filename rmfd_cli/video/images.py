@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.types import Rgb
 
+_PROFILE_MARKS = (b"iCCP", b"ICC_PROFILE\0", b"ICCP")
+"""What an ICC profile follows in PNG, JPEG and WebP."""
 _PNG_LEVEL = 3
 """Of zlib: 9 saves some 3 % more and takes several times as long."""
 
@@ -32,14 +34,20 @@ def read_rgb(path: Path) -> Rgb:
     return np.ascontiguousarray(image[..., ::-1])
 
 
-def is_see_through(path: Path) -> bool:
-    """Whether a picture has a pixel that is not opaque, which `read_rgb` does not tell.
+def left_out(path: Path) -> tuple[str, ...]:
+    """A line for each thing in a picture that `read_rgb` does not tell.
 
     Raises:
         InputError: It cannot be read as a picture.
     """
     image = _decode(path, cv2.IMREAD_UNCHANGED)
-    return image.ndim == 3 and image.shape[2] == 4 and bool(image[..., 3].min() < np.iinfo(image.dtype).max)
+    see_through = image.ndim == 3 and image.shape[2] == 4 and bool(image[..., 3].min() < np.iinfo(image.dtype).max)
+    has_profile = any(mark in path.read_bytes() for mark in _PROFILE_MARKS)
+    found = {
+        "the pictures are see-through in places, which is left out": see_through,
+        "an ICC profile inside the pictures cannot be written again and is left out": has_profile,
+    }
+    return tuple(line for line, is_there in found.items() if is_there)
 
 
 def read_grey16(path: Path) -> NDArray[np.uint16]:

@@ -18,7 +18,7 @@ import numpy as np
 from rmfd_cli.errors import InputError, OutputError, OutputExistsError
 from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
 from rmfd_cli.video.colour import choose_colour
-from rmfd_cli.video.images import is_see_through, read_rgb, write_png
+from rmfd_cli.video.images import left_out, read_rgb, write_png
 from rmfd_cli.video.names import frame_name, holds_pictures
 
 FRAME_RATE: Final = Fraction(25)
@@ -86,8 +86,7 @@ class PictureReader:
     ) -> None:
         first = read_rgb(row.pictures[0])
         self.bits = 8 * first.itemsize
-        see_through = is_see_through(row.pictures[0])
-        self.left_behind = ("the pictures are see-through in places, which is left out",) if see_through else ()
+        self.left_behind = left_out(row.pictures[0])
         height, width = first.shape[:2]
         begin = _number(start_seconds or 0.0, row.frame_rate)
         end = len(row.pictures) if end_seconds is None else _number(end_seconds, row.frame_rate)

@@ -23,6 +23,9 @@ PipeFormat: TypeAlias = Literal["y4m", "nut"]
 
 STDIN: Final = "/dev/stdin"
 _DEFAULT_RATE: Final = Fraction(25)
+_BT2020: Final = 9
+_HDR_TRANSFERS: Final = (16, 18)
+"""Of AVCOL_TRC_*: SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)."""
 _UNEVEN: Final = "frames do not come at one rate, which is all that y4m holds; pass --pipe-format nut"
 # Tags as ffmpeg writes and reads them; for more than 8 bits they end in the depth.
 _Y4M_TAGS: Final = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "yuv411p": "411", "gray": "mono"}
@@ -216,6 +219,8 @@ def lost_in_pipe(source: VideoInfo, form: PipeFormat, traits: Traits) -> list[st
     lost = lost_inside(source.name, traits)
     if traits.hdr is not None:
         lost.append("HDR metadata (mastering display, content light level) goes through no pipe and is left out")
+    if source.colour.tag_transfer in _HDR_TRANSFERS or source.colour.tag_primaries == _BT2020:
+        lost.append("neither y4m nor nut says that colours are those of BT.2020, PQ or HLG: tell the reader")
     if form == "nut" and source.colour.full_range and not source.format.name.startswith("gray"):
         lost.append("nut does not say that code values have full range: tell its reader, as in ffmpeg -color_range pc -i -")
     if form == "nut" and (shape := source.sample_aspect_ratio) != 1:

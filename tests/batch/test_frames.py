@@ -143,6 +143,16 @@ def test_pictures_that_are_see_through_say_that_it_is_lost():
             assert ("see-through" in result.stderr) == is_told
 
 
+@pytest.mark.parametrize("codec", ["png", "mjpeg"])
+def test_pictures_with_a_profile_say_that_it_is_lost(codec):
+    profile = b"ICC_PROFILE\0\1\1profile"
+    chunk = media.icc_chunk() if codec == "png" else b"\xff\xe2" + (2 + len(profile)).to_bytes(2, "big") + profile
+    media.pictures_in(Path("made.mkv"), codec, chunk)
+    result = derain("pictures-made", "-o", "out")
+    assert result.exit_code == 0, result.stderr
+    assert "an ICC profile" in result.stderr
+
+
 @pytest.mark.parametrize("suffix", [".3g2", ".3gp", ".mov"])
 def test_a_name_of_a_video_makes_a_video_of_frames(suffix):
     frames("in", ["1.png", "2.png"])

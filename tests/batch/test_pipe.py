@@ -101,8 +101,8 @@ def test_the_shape_of_pixels_goes_along_and_is_turned_with_them(clip, tmp_path, 
 @pytest.mark.parametrize(
     ("kind", "arguments", "form", "words"),
     [
-        (media.hdr10, {}, "y4m", b"HDR metadata"),
-        (media.hdr10, {}, "nut", b"HDR metadata"),
+        (media.hlg, {}, "y4m", b"BT.2020"),
+        (media.hlg, {}, "nut", b"BT.2020"),
         (media.tagged, {"full_range": True}, "nut", b"full range"),
         (media.anamorphic, {"ratio": "4/3"}, "nut", b"4:3"),
         (media.frame_packed, {}, "y4m", b"stereo pair"),
@@ -112,6 +112,13 @@ def test_what_goes_through_no_pipe_is_named(clip, tmp_path, kind, arguments, for
     done = shell(f"{RMFD} derain {clip(kind, **arguments)} -o - --pipe-format {form} > out", tmp_path)
     assert done.returncode == 0
     assert [words in line for line in done.stderr.splitlines() if b"warning" in line] == [True]
+
+
+@pytest.mark.parametrize("form", ["y4m", "nut"])
+def test_hdr_metadata_goes_through_no_pipe(clip, tmp_path, form):
+    done = shell(f"{RMFD} derain {clip(media.hdr10)} -o - --pipe-format {form} > out", tmp_path)
+    told = [line for line in done.stderr.splitlines() if b"warning" in line]
+    assert [b"HDR metadata" in line or b"BT.2020" in line for line in told] == [True, True]
 
 
 def test_a_reader_that_leaves_is_no_traceback(clip, tmp_path):

@@ -75,13 +75,7 @@ def test_interlaced_stays_interlaced_and_is_warned_of(clip, tmp_path, order, cod
     ("codec", "size", "order"), [("dvvideo", (720, 576), "bff"), ("mpeg4", (160, 120), "bff"), ("mpeg4", (160, 120), "tff")]
 )
 def test_the_order_of_fields_is_that_of_the_pictures_where_the_header_says_nothing(tmp_path, codec, size, order):
-    source = media.encode(
-        tmp_path / "in.avi",
-        frames=6,
-        size=size,
-        codec=("-c:v", codec, "-flags", "+ildct+ilme"),
-        filters=f"setparams=field_mode={order}",
-    )
+    source = media.old_interlaced(tmp_path / "in.avi", codec, order, size)
     assert media.field_order(source) == order[0].upper()
     for name in ("out.mkv", "out.avi"):
         assert sum(warning.startswith("the video is interlaced") for warning in copy(source, tmp_path / name)) == 1

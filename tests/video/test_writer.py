@@ -448,56 +448,26 @@ def test_a_sound_that_is_lost_on_the_way_is_an_error(clip, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_sound_track_with_nothing_in_it_is_no_hindrance(clip, tmp_path, suffix):
-    source = tmp_path / "in.mkv"
-    with av.open(str(clip(media.cfr))) as plain, av.open(str(source), "w") as made:
-        streams = [made.add_stream_from_template(stream) for stream in (*plain.streams, plain.streams.audio[0])]
-        for packet in plain.demux():
-            if packet.size:
-                packet.stream = streams[packet.stream.index]
-                made.mux(packet)
+    source = clip(media.empty_sound, ".mkv")
     warnings = copy(source, tmp_path / f"out{suffix}")
     assert warnings == ([] if suffix == ".mkv" else ["1 of 2 audio tracks are in the file; the others are empty"])
-
-
-def slides(path: Path) -> Path:
-    """Three pictures: a second, a second, and five."""
-    with av.open(str(path), "w") as made:
-        stream = made.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        stream.codec_context.max_b_frames = 0
-        packets = []
-        for seconds in (0, 1, 2):
-            frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 60 * seconds + 40, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = 1000 * seconds, Fraction(1, 1000)
-            packets += stream.encode(frame)
-        for packet, ticks in zip(packets + stream.encode(None), (1000, 1000, 5000), strict=True):
-            packet.duration = ticks
-            made.mux(packet)
-    return path
-
-
-def shown_until(path: Path) -> float:
-    with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-        return float(max((packet.pts + packet.duration) * packet.time_base for packet in packets))
 
 
 @pytest.mark.parametrize("source", ["in.mkv", "in.mp4"])
 @pytest.mark.parametrize("target", ["out.mp4", "out.mov", "out.mkv", "out.webm"])
 def test_the_last_picture_is_shown_as_long_as_in_the_source(tmp_path, source, target):
-    report = derain(slides(tmp_path / source), tmp_path / target, unchanged)
+    report = derain(media.slides(tmp_path / source), tmp_path / target, unchanged)
     assert report.warnings == ()
-    assert shown_until(tmp_path / target) == pytest.approx(7.0, abs=0.002)
+    assert media.shown_until(tmp_path / target) == pytest.approx(7.0, abs=0.002)
     assert times_of(tmp_path / target) == [0, 1, 2]
     cut = derain(tmp_path / source, tmp_path / f"cut-{target}", unchanged, DerainOptions(end_seconds=4))
     assert cut.warnings == ()
-    assert shown_until(tmp_path / f"cut-{target}") == pytest.approx(4.0, abs=0.002)
+    assert media.shown_until(tmp_path / f"cut-{target}") == pytest.approx(4.0, abs=0.002)
     assert leftovers(tmp_path) == []
 
 
 def test_a_container_that_does_not_say_how_long_says_so(tmp_path):
-    (warning,) = derain(slides(tmp_path / "in.mkv"), tmp_path / "out.ts", unchanged).warnings
+    (warning,) = derain(media.slides(tmp_path / "in.mkv"), tmp_path / "out.ts", unchanged).warnings
     assert re.match(r"the last frame is shown for 0\.\d\d s, and in the source for 5\.00 s", warning)
 
 
