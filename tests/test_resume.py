@@ -19,6 +19,7 @@ from rmfd_cli.options import DerainOptions, Encoding
 from rmfd_cli.video.pictures import PictureFolder
 from rmfd_cli.video.pipe import Pipe
 from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.trial import choose_encoder
 from rmfd_cli.video.work import Work
 from tests import media
 from tests.stand_ins import change
@@ -374,3 +375,13 @@ def test_the_command_refuses_what_does_not_go_together(more):
     result = CliRunner().invoke(cli.app, ["derain", "in.mp4", "-o", "out.mp4", "--resume", *more])
     assert result.exit_code == 2
     assert "--resume" in result.stderr
+
+
+def test_another_encoder_for_the_same_options_is_refused(clip, tmp_path, monkeypatch):
+    source, target, options = clip(media.no_audio), tmp_path / "out.mp4", DerainOptions()
+    killed(source, target, options)
+    monkeypatch.setattr(
+        "rmfd_cli.derain.choose_encoder", lambda *asked: replace(choose_encoder(*asked), codec="h264_of_tomorrow")
+    )
+    with pytest.raises(UsageError, match="encoder was libx264 and is h264_of_tomorrow"):
+        go(source, target, options)

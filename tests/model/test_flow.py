@@ -141,3 +141,36 @@ def test_a_thin_caption_rests_on_a_dark_wall_of_a_picture_that_moves():
 def test_the_smallest_pictures_that_are_searched_have_a_camera_too(size):
     motion = camera_motion(np.full((*size, 2), 1.5, np.float32))
     np.testing.assert_allclose(motion, 1.5, atol=0.01)
+
+
+def test_a_caption_rests_in_front_of_a_scene_that_moves_fast():
+    scene, written = 0.4 * texture(300, 400), np.zeros((240, 320), np.uint8)
+    scene[60:160] = 0.05
+    cv2.putText(written, "REC", (100, 120), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1, 1)
+    caption = 0.5 * written.astype(np.float32)
+    before, after = (np.maximum(scene[top : top + 240, top : top + 320], caption) for top in (24, 18))
+    flow = flow_between(before, after)
+    assert np.linalg.norm(flow[written > 0], axis=-1).mean() < 0.6
+    np.testing.assert_allclose(np.median(flow[180:220, 40:280], axis=(0, 1)), (6, 6), atol=0.2)
+
+
+def panned(scene: NDArray[np.float32], step_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Two frames of a scene that moves by so much to the right."""
+    before, after = (scene[30:270, 40 + k : 360 + k].copy() for k in (step_px, 0))
+    return before, after
+
+
+@pytest.mark.parametrize("own_px", [-2, 2])
+def test_what_keeps_up_with_the_camera_but_for_a_little_does_not_rest(own_px):
+    (before, after), car = panned(texture(300, 400), 12), texture(96, 120, seed=1)
+    before[70:166, 100:220], after[70:166, 100 + own_px : 220 + own_px] = car, car
+    flow = flow_between(before, after)
+    np.testing.assert_allclose(np.median(flow[86:150, 120:200], axis=(0, 1)), (own_px, 0), atol=0.3)
+    np.testing.assert_allclose(np.median(flow[:, 250:300], axis=(0, 1)), (12, 0), atol=0.1)
+
+
+def test_a_bare_wall_moves_with_the_camera_that_pans_past_it():
+    scene = texture(300, 400)
+    scene[100:220] = 0.5
+    flow = flow_between(*panned(scene, 8))
+    assert np.abs(flow[90:170, 40:280] - (8, 0)).mean() < 0.5

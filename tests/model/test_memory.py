@@ -73,3 +73,16 @@ def test_the_identity_of_a_model_is_that_of_its_weights(weights):
     assert identity("small", "cpu")["weights"] != sha256(Path(weights))
     with pytest.raises(WeightsError):
         identity("/nowhere/x.safetensors", "cpu")
+
+
+def test_another_precision_is_another_identity(weights, monkeypatch):
+    identities = []
+    for precision in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr("rmfd_cli.model.memory.precision_for", lambda device, model, precision=precision: precision)
+        identities.append(identity(weights, "cpu"))
+    assert [found["device"] for found in identities] == ["cpu (torch.float32)", "cpu (torch.bfloat16)"]
+
+
+def test_so_is_another_bound_on_memory_or_another_number_of_videos(weights):
+    found = [identity(weights, "cpu", *asked) for asked in ((), (1 << 30,), (1 << 31,), (1 << 30, 2))]
+    assert len({one["memory"] for one in found}) == 4

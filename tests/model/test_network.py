@@ -10,9 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, from_rgb, to_pixels, to_rgb
-from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.network import AIRLIGHT_RATE, LIGHT_RATE, Rmfd
 from rmfd_cli.model.placing import find_weights
-from rmfd_cli.model.streaming import restore
+from rmfd_cli.model.streaming import restore, restore_from
 from rmfd_cli.model.values import State, Window
 from rmfd_cli.physics import T_MIN
 from rmfd_cli.training.data import clip_flows
@@ -139,6 +139,17 @@ def test_a_scene_cut_begins_anew(model):
     assert all(equal(a, b) for a, b in zip(changes(model, dark + bright), alone, strict=True))
 
 
+def test_a_scene_that_begins_knows_nothing_of_the_motion_before_the_cut(model):
+    panned = np.random.default_rng(6).integers(0, 60, (20, 40, 3)).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+    dark = [np.ascontiguousarray(panned[:64, 6 * t : 6 * t + 80]) for t in range(4)]
+    bright = [255 - frame // 8 for frame in clip(4, 64, 80, seed=4)]
+    device = torch.device("cpu")
+    memory = [left for _, left in restore_from(None, map(ycc_of_rgb, dark), model, device)][1]
+    assert np.median(np.abs(memory.onwards[..., 0])) > 2
+    after = [change for change, _ in restore_from(memory, map(ycc_of_rgb, bright), model, device)]
+    assert all(equal(a, b) for a, b in zip(after, changes(model, bright), strict=True))
+
+
 def test_bfloat16_convolutions_change_next_to_nothing(model):
     frames = clip(6)
     exact, rounded = (
@@ -237,3 +248,16 @@ def test_the_evidence_shows_how_the_median_departs():
     evidence = Rmfd(ModelConfig()).recovery.gather(frame, previous, following)
     middle = torch.stack([previous, following, torch.zeros_like(previous)]).median(0)[0]
     assert torch.equal(to_pixels(evidence[:, :64], 4), torch.cat([frame.luma, middle, previous, following], 1))
+
+
+def test_light_and_airlight_follow_a_jump_of_the_brightness_at_their_own_rates(model):
+    dark, bright = windows([frame // 4 for frame in clip(3)])[1], windows([128 + frame // 4 for frame in clip(3)])[1]
+    _, before = model.step(dark, None)
+    cleared = model.clear(model.register(bright), before)
+    _, after = model.judge(cleared, before)
+    _, fresh = model.judge(cleared, None)
+    assert (fresh.light - before.light).abs().max() > 0.4
+    torch.testing.assert_close(after.light, torch.lerp(before.light, fresh.light, LIGHT_RATE))
+    _, seen = model.recovery.veil(cleared.deep, cleared.cells, after.light)
+    assert (seen - before.airlight).abs().min() > 0.3
+    torch.testing.assert_close(after.airlight, torch.lerp(before.airlight, seen, AIRLIGHT_RATE))

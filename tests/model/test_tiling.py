@@ -8,11 +8,13 @@ import torch
 
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.image import from_rgb
+from rmfd_cli.model.network import UNIT, Rmfd
 from rmfd_cli.model.placing import find_weights
 from rmfd_cli.model.room import AUTOMATIC, Wish, rooms
 from rmfd_cli.model.streaming import restore
-from rmfd_cli.model.tiling import frame_box, overlap, tiles
+from rmfd_cli.model.tiling import frame_box, overlap, refine_overlap, tiles
+from rmfd_cli.model.values import Window
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.ycc import ycc_of_rgb
 
@@ -103,3 +105,41 @@ def test_the_overlap_is_as_wide_as_it_has_to_be(model, monkeypatch):
     whole = changes(model, frames)
     monkeypatch.setattr("rmfd_cli.model.tiling.overlap", lambda config: 8)
     assert np.abs(changes(model, frames, SMALLEST)[0] - whole[0]).max() > 1 / 255
+
+
+EDGE = 96
+"""A row where a tile begins."""
+
+
+def far_seeing(**sizes: int) -> tuple[Rmfd, Window]:
+    """A model whose convolutions use all that they see, and noise for it."""
+    torch.manual_seed(2)
+    model = Rmfd(ModelConfig(width=16, deep_width=24, hidden=12, **sizes)).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    still = torch.zeros(1, EDGE + 32, 48, 2)
+    return model, Window(*map(from_rgb, torch.rand(3, 1, 3, EDGE + 32, 48)), still, still)
+
+
+def farthest(found: torch.Tensor, made_of: torch.Tensor, edge: int) -> int:
+    """How far beyond the edge something lies that the outermost row of a tile was made of."""
+    (gradient,) = torch.autograd.grad(found[..., EDGE, :].square().sum(), made_of)
+    return edge - int(gradient[0].abs().amax((0, 2)).nonzero()[0])
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_an_overlap_is_as_far_as_convolutions_see_in_whole_cells(blocks):
+    model, window = far_seeing(deep_blocks=blocks)
+    _, state = model.step(window, None)
+    luma = window.current.luma.requires_grad_(True)
+    cleared = model.clear(model.register(window._replace(current=window.current._replace(luma=luma))), state)
+    assert 0 <= overlap(model.config) - farthest(cleared.hazy_luma, luma, EDGE) < UNIT
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_so_is_the_overlap_of_the_refinement_which_sees_the_veil_of_whole_cells(blocks):
+    model, window = far_seeing(refine_blocks=blocks)
+    recovered, _ = model.recover(model.register(window), None)
+    veil = recovered.veil.requires_grad_(True)
+    image = model.refine(recovered._replace(veil=veil), (EDGE + 32, 48)).image
+    assert UNIT * farthest(image.luma, veil, EDGE // UNIT) == refine_overlap(model.config)

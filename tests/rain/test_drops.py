@@ -152,3 +152,25 @@ def test_drops_are_never_more_than_the_picture_can_show():
     heavy = scatter(rain_rate_mm_h=500.0)
     assert len(heavy.diameter_mm) <= 0.36 * 240 * 320
     assert microphysics.rain_rate_mm_h(heavy.diameter_mm, heavy.volume_m3) == pytest.approx(500, rel=0.15)
+
+
+@pytest.mark.parametrize("towards", [10.0, -10.0])
+def test_a_drop_in_a_wind_towards_the_camera_comes_nearer(towards):
+    frame_s = 1 / 30
+    one = dataclasses.replace(
+        scatter(wind_towards_m_s=towards),
+        diameter_mm=torch.tensor([2.0]),
+        width_mm=torch.tensor([2.0]),
+        shadow_mm2=torch.tensor([math.pi]),
+        fall_m_s=torch.tensor([6.0]),
+        start_m=torch.tensor([[1.2], [0.8], [4.0]], dtype=torch.float64),
+        box_m=torch.tensor([[2.0], [2.0], [8.0]], dtype=torch.float64),
+        corner_m=torch.tensor([[-1.0], [-1.0], [1.0]], dtype=torch.float64),
+        sideways_m_s=torch.zeros(2, 1),
+        phase=torch.zeros(1),
+    )
+    now, then = (streaks_at(one, frame * frame_s, frame_s) for frame in (0, 1))
+    assert now.z_m.item() == pytest.approx(5.0)
+    assert then.z_m.item() == pytest.approx(5.0 - towards * frame_s, abs=1e-5)
+    assert (now.x0 + now.dx).item() == pytest.approx(then.x0.item(), abs=1e-3)
+    assert (now.y0 + now.dy).item() == pytest.approx(then.y0.item(), abs=1e-3)

@@ -1,6 +1,7 @@
 """Painted rain: layers of streaks and of blurred noise."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -90,3 +91,21 @@ def test_blurred_noise_is_new_in_every_frame_or_moves_on():
     assert torch.corrcoef(frames.flatten(1))[0, 1] < 0.2
     moving = blurred(motion="falling")
     torch.testing.assert_close(moving[1, 0, 6:], moving[0, 0, :-6])
+
+
+@pytest.mark.parametrize("angle", [-30.0, 30.0])
+def test_painted_streaks_lie_along_the_way_that_they_fall(angle):
+    scattered = scatter_streaks(layer(angle_degrees=angle), 3, 80, 90, 0.0, torch.Generator().manual_seed(0))
+    streaks = painted_at(scattered, 1, 7, 0)
+    across, down = streaks.x1 - streaks.x0, streaks.y1 - streaks.y0
+    torch.testing.assert_close(across, torch.full_like(across, 10 * math.sin(math.radians(angle))), atol=1e-4, rtol=0)
+    torch.testing.assert_close(down, torch.full_like(down, 10 * math.cos(math.radians(angle))), atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.stack([streaks.dx, streaks.dy]), 1.5 * torch.stack([across, down]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("angle", [-30.0, 30.0])
+def test_scattered_streaks_lean_to_the_side_of_their_angle(angle):
+    leaning = layer(motion="scattered", angle_degrees=angle)
+    streaks = painted_at(scatter_streaks(leaning, 3, 80, 90, 0.0, torch.Generator().manual_seed(0)), 1, 7, 0)
+    slope = (streaks.x1 - streaks.x0) / (streaks.y1 - streaks.y0)
+    torch.testing.assert_close(slope, torch.full_like(slope, math.tan(math.radians(angle))), atol=1e-4, rtol=0)

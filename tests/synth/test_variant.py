@@ -21,7 +21,7 @@ from rmfd_cli.synth.layouts import frame_name, place, stream_path
 from rmfd_cli.synth.load import read_metadata, read_variant, recompose
 from rmfd_cli.synth.request import LAYERS, SynthRequest
 from rmfd_cli.synth.sources import Clip, find_clips
-from rmfd_cli.synth.variant import render_clip, sample, to_pictures
+from rmfd_cli.synth.variant import draw_weather, render_clip, sample, to_pictures
 from rmfd_cli.video.codec import recompress
 from rmfd_cli.video.images import read_rgb
 from rmfd_cli.video.lossless import read_lossless
@@ -226,3 +226,21 @@ def test_read_rgb_reads_what_the_layout_stored(clean, tmp_path):
     clips.made(clean, tmp_path, SynthRequest(preset="light", format="basicsr"))
     assert read_rgb(tmp_path / "GT/000/00000003.png").shape == (36, 48, 3)
     assert read_rgb(tmp_path / "Rain/000/00000003.png").shape == (36, 48, 3)
+
+
+@pytest.mark.parametrize("brightest", [1.0, 0.3, 0.1])
+def test_neither_veil_nor_drops_outshine_the_brightest_of_the_scene(clean, brightest):
+    (job,) = clips.jobs_of(clean, SynthRequest(preset="violent"))
+    by_day = draw_weather(job.request, np.random.default_rng(job.seed))
+    weather, scene = sample(job, survey(job.clip, None, None)._replace(brightest=brightest))
+    in_light = float(to_light(torch.tensor(brightest), weather.light))
+    assert max(weather.veil.airlight) == pytest.approx(min(max(by_day.veil.airlight), brightest))
+    assert max(weather.drop_glow) == pytest.approx(min(max(by_day.drop_glow), in_light))
+    assert scene.weather == weather
+
+
+def test_a_clip_that_has_grown_shorter_since_it_was_looked_at_is_named(clean):
+    (job,) = clips.jobs_of(clean, SynthRequest(preset="light", layers=()))
+    known = survey(job.clip, None, None)._replace(frames=5)
+    with pytest.raises(InputError, match=r"street\.mkv: had 5 frames and now has 4"):
+        list(render_clip(job, known, sample(job, known).scene))
