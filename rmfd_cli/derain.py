@@ -3,28 +3,28 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from rmfd_cli import __version__
 from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import LOSSLESS_CODEC, SEGMENT_FRAMES, DerainOptions, seconds_after
+from rmfd_cli.options import SEGMENT_FRAMES, DerainOptions, seconds_after
 from rmfd_cli.stages import Channel, Spent, Stage, Stopped, spending, spending_on_each
 from rmfd_cli.types import Frame, Restore, RestoreFrom, VideoInfo, Ycc
-from rmfd_cli.video.compose import Compose, as_rgb, as_stored, as_video, composed_size
+from rmfd_cli.video.compose import composed_size
+from rmfd_cli.video.containers import coded_for
+from rmfd_cli.video.ends import Reader, Source, Target, Writer, composer_for, open_source, video_writer, writer_for
 from rmfd_cli.video.ffmpeg import find_ffmpeg, version
 from rmfd_cli.video.keeping import left_out
 from rmfd_cli.video.location import is_url, shown_name
-from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureRow, PictureWriter
-from rmfd_cli.video.pipe import STDIN, Pipe, PipeWriter, check_stdin
+from rmfd_cli.video.pictures import PictureFolder
+from rmfd_cli.video.pipe import Pipe, check_stdin
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.segments import SegmentWriter
-from rmfd_cli.video.streams import coded_for
-from rmfd_cli.video.traits import PLAIN, Traits, read_traits
 from rmfd_cli.video.trial import choose_encoder
 from rmfd_cli.video.work import Work, file_identity
 from rmfd_cli.video.writer import VideoWriter
@@ -36,10 +36,6 @@ QUEUED_PX = 1 << 21
 """Large frames queue up to so many pixels only: with its change, one of 4K takes 140 MB."""
 
 Item = TypeVar("Item")
-Reader: TypeAlias = VideoReader | PictureReader
-Writer: TypeAlias = VideoWriter | PictureWriter | PipeWriter
-Source: TypeAlias = str | Path | PictureRow | Pipe
-Target: TypeAlias = str | Path | PictureFolder | Pipe
 
 
 @dataclass(frozen=True)
@@ -102,10 +98,10 @@ def derain(
     began = monotonic()
     with open_source(source, options) as video:
         info = video.info
-        with _writer(video, target, options) as writer:
+        with writer_for(video, target, options) as writer:
             frames = 0
             expected = frames_in_range(info, options)
-            compose = _composer(video, target, options)
+            compose = composer_for(video, target, options)
 
             def write(frame: Frame, change: Ycc) -> None:
                 writer.write(compose(frame, change), frame.pts)
@@ -168,7 +164,7 @@ def derain_in_segments(
         ):
             frames = before = segments.frames_before
             expected = frames_in_range(info, options)
-            compose, memory = _composer(video, target, options), work.memory()
+            compose, memory = composer_for(video, target, options), work.memory()
 
             def write(frame: Frame, restored: tuple[Ycc, Callable[[], bytes]]) -> None:
                 change, remember = restored
@@ -212,22 +208,15 @@ def _check_end(video: Reader, frames: int, options: DerainOptions) -> None:
         raise InputError(f"{video.info.name}: {video.damage}; pass --salvage to keep the {frames} frames that can be read")
 
 
-def traits_in(video: Reader, options: DerainOptions) -> Traits:
-    """What the pictures of a source carry, as they are written."""
-    if not isinstance(video, VideoReader):
-        return PLAIN
-    path = video.info.path
-    traits = video.traits or (PLAIN if path is None else read_traits(path, video.info.stream_index))
-    return replace(traits, field_order=None) if options.deinterlace else traits
-
-
 def _last_ticks(video: Reader) -> int:
     return video.last_ticks if isinstance(video, VideoReader) else 0
 
 
 def _remarks(video: Reader, writer: Writer) -> tuple[str, ...]:
     """What is known of a video once all of it has been seen, and not before."""
-    found = left_out(video.inside, video.is_interlaced) if isinstance(video, VideoReader) else []
+    found = list(video.left_behind)
+    if isinstance(video, VideoReader):
+        found += left_out(video.inside, video.is_interlaced)
     remarks = (f"{video.info.name}: {text}" for text in (video.damage, video.jump) if text)
     return (*(line for line in found if line not in writer.warnings), *remarks)
 
@@ -236,87 +225,6 @@ def _path_of(target: Target) -> Path:
     if isinstance(target, Pipe):
         return Path("-")
     return target.folder if isinstance(target, PictureFolder) else Path(target)
-
-
-def open_source(source: Source, options: DerainOptions) -> Reader:
-    """What reads a source between start and end; a context manager.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    if isinstance(source, PictureRow):
-        lossless = options.encoding.codec == LOSSLESS_CODEC
-        return PictureReader(source, options.start_seconds, options.end_seconds, lossless)
-    if isinstance(source, Pipe):
-        check_stdin(seeks=bool(options.start_seconds))
-        source = STDIN
-    return VideoReader(source, options.start_seconds, options.end_seconds, deinterlace=options.deinterlace)
-
-
-@contextmanager
-def _writer(video: Reader, target: Target, options: DerainOptions) -> Iterator[Writer]:
-    if isinstance(target, PictureFolder):
-        with PictureWriter(target, names_of(video), options.overwrite) as pictures:
-            pictures.warnings += video.left_behind
-            yield pictures
-        return
-    if isinstance(target, Pipe):
-        size, traits = composed_size(video.info, options.compare), traits_in(video, options)
-        with PipeWriter(video.info, size, target.form, traits) as pipe:
-            yield pipe
-        return
-    with video_writer(video, Path(target), options) as writer:
-        yield writer
-
-
-def video_writer(video: Reader, target: Path, options: DerainOptions, work: Path | None = None) -> VideoWriter:
-    """What writes a target, see `VideoWriter`; nothing has been looked at yet.
-
-    Args:
-        video: The source, opened.
-        target: A video file.
-        options: As of `derain`.
-        work: As of `VideoWriter`.
-
-    Raises:
-        InputError: The source cannot be looked into.
-    """
-    film = video if isinstance(video, VideoReader) else None
-    writer = VideoWriter(
-        target,
-        video.info,
-        size_px=composed_size(video.info, options.compare),
-        encoding=options.encoding,
-        binary=options.ffmpeg,
-        overwrite=options.overwrite,
-        start_seconds=options.start_seconds if film else None,
-        end_seconds=options.end_seconds if film else None,
-        traits=traits_in(video, options),
-        work=work,
-    )
-    writer.warnings += video.left_behind
-    return writer
-
-
-def names_of(video: Reader) -> list[str] | None:
-    """What the frames are called as PNG files; None for numbers."""
-    return video.names if isinstance(video, PictureReader) else None
-
-
-def picture_bits(video: Reader) -> int:
-    """How deep pictures have to be to hold the frames of a video: 8 or 16 bits."""
-    if isinstance(video, PictureReader):
-        return video.bits
-    return 8 if video.info.format.bits == 8 else 16
-
-
-def _composer(video: Reader, target: Target, options: DerainOptions) -> Compose:
-    info, strength, compare = video.info, options.strength, options.compare
-    if isinstance(target, PictureFolder):
-        return as_rgb(info, strength, compare, target.bits or picture_bits(video))
-    if isinstance(video, PictureReader):
-        return as_video(info, as_rgb(info, strength, compare, 8 if info.format.bits == 8 else 16))
-    return as_stored(info, strength, compare)
 
 
 def piece(source: Source, seconds: float, options: DerainOptions) -> tuple[DerainOptions, str]:

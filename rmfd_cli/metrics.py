@@ -72,8 +72,14 @@ def gmsd(image: Tensor, reference: Tensor) -> Tensor:
         return steps.square().sum(1, keepdim=True)
 
     one, other, c = gradient(image), gradient(reference), 170 / 255**2
-    similarity = (2 * (one * other).sqrt() + c) / (one + other + c)
-    return similarity.flatten(1).std(1, correction=0)
+    similarity = (2 * _root(one * other) + c) / (one + other + c)
+    return _root(similarity.flatten(1).var(1, correction=0))
+
+
+def _root(x: Tensor) -> Tensor:
+    """The square root, level instead of infinitely steep at 0: constant pictures have a gradient, too."""
+    positive = x > 0
+    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
 
 
 def luma(rgb: Tensor) -> Tensor:

@@ -64,6 +64,13 @@ def test_gmsd_is_what_its_paper_says():
     assert gmsd(*[torch.from_numpy(truth)[None, None]] * 2).item() == 0
 
 
+@pytest.mark.parametrize(("grey", "reference"), [(0.0, 0.0), (0.5, 0.5), (0.5, 0.0)])
+def test_gmsd_has_a_slope_where_pictures_are_constant(grey, reference):
+    image = torch.full((1, 1, 24, 24), grey, requires_grad=True)
+    (gradient,) = torch.autograd.grad(gmsd(image, torch.full((1, 1, 24, 24), reference)).sum(), image)
+    assert torch.isfinite(gradient).all()
+
+
 def test_luma_spans_studio_range():
     ends = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
     assert luma(ends).flatten().tolist() == pytest.approx([16 / 255, 235 / 255])

@@ -1,5 +1,6 @@
 """What would be done to one video, and how long it may take, without writing anything."""
 
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,19 +8,11 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from rmfd_cli.derain import (
-    Reader,
-    Source,
-    Target,
-    frames_in_range,
-    names_of,
-    open_source,
-    picture_bits,
-    traits_in,
-    video_writer,
-)
+from rmfd_cli.derain import frames_in_range
+from rmfd_cli.errors import RmfdError
 from rmfd_cli.options import DerainOptions
 from rmfd_cli.types import Frame, Restore, VideoInfo
+from rmfd_cli.video.ends import Reader, Source, Target, names_of, open_source, picture_bits, traits_in, video_writer
 from rmfd_cli.video.pictures import PictureFolder, PictureReader, PictureWriter
 from rmfd_cli.video.pipe import Pipe, lost_in_pipe
 from rmfd_cli.video.ycc import seen
@@ -92,13 +85,18 @@ def _written(video: Reader, target: Target, options: DerainOptions, makes_folder
     if isinstance(target, Pipe):
         lost = lost_in_pipe(info, target.form, traits_in(video, options))
         only = () if pictures else ("only the pictures are written: no sound",)
-        return f"none, {target.form} on stdout", "", (*only, *lost)
-    with tempfile.TemporaryDirectory(prefix="rmfd-") as folder:
-        place = Path(target)
-        if makes_folders and not place.parent.is_dir():
-            place = Path(folder, place.name)
-        writer = video_writer(video, place, options, Path(folder))
+        return f"none, {target.form} on stdout", "", (*only, *lost, *video.left_behind, *video.rounding)
+    place = Path(os.path.realpath(target))
+    if place.parent.is_dir() or not makes_folders:
+        writer = video_writer(video, place, options, place.parent)
         settings, counts = writer.tried()
+    else:
+        with tempfile.TemporaryDirectory(prefix="rmfd-") as folder:
+            writer = video_writer(video, Path(folder, place.name), options, Path(folder))
+            try:
+                settings, counts = writer.tried()
+            except RmfdError as error:
+                raise type(error)(str(error).replace(str(writer.target), str(place))) from error
     said = [f"{name.partition(':')[0]} {value}" for name, value in settings.options.items() if name != "c:v:0"]
     kept = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count and kind != "video")
     return ", ".join([settings.codec, *said]), kept, tuple(writer.warnings)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from rmfd_cli.clips.walk import walk
 from rmfd_cli.errors import InputError
 from rmfd_cli.video.location import is_url, local_name, shown_name
-from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, frame_matcher, natural
+from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, frame_matcher
 
 PIPE: Final = "-"
 """The name that stands for stdin as a source and for stdout as a target; a file of that name is `./-`."""
@@ -104,7 +105,7 @@ def frames_of_pattern(name: str) -> tuple[Path, ...]:
 
 
 def _below(top: str, leave_out: str | None, under: str) -> Found:
-    listed, unreadable = _walk(top, leave_out)
+    listed, unreadable = walk(top, leave_out)
     sources = []
     for folder, names in listed:
         below = os.path.normpath(os.path.join(under, os.path.relpath(folder, top)))
@@ -120,26 +121,6 @@ def _below(top: str, leave_out: str | None, under: str) -> Found:
     if not sources and not unreadable:
         unreadable.append((top, InputError(f"{top}: holds no video and no pictures; name the files or another folder")))
     return Found(sources, unreadable)
-
-
-def _walk(top: str, leave_out: str | None) -> tuple[list[tuple[str, list[str]]], list[tuple[str, InputError]]]:
-    """Folders in natural order with the names of their files, and what is wrong with those that cannot be listed."""
-    errors: list[OSError] = []
-    listed: list[tuple[str, list[str]]] = []
-    seen = set() if leave_out is None else {os.path.realpath(leave_out)} - {os.path.realpath(top)}
-    for folder, folders, names in os.walk(top, followlinks=True, onerror=errors.append):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
-        listed.append((folder, sorted((name for name in names if not name.startswith(".")), key=natural)))
-    hint = "make the folder readable or take it out"
-    unreadable = [
-        (error.filename, InputError(f"{error.filename}: cannot be read ({error.strerror}); {hint}")) for error in errors
-    ]
-    return listed, unreadable
 
 
 def _suffix(name: str) -> str:

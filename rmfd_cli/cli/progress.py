@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import typer
 
-from rmfd_cli.cli.outcome import print_table, warn
+from rmfd_cli.cli.outcome import warn
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rmfd_cli.derain import Progress
     from rmfd_cli.training.loop import Progress as TrainingProgress
-    from rmfd_cli.training.validation import Validation
     from rmfd_cli.types import SetProgress
 
 LINE_SECONDS = 10.0
@@ -105,15 +104,6 @@ def training_on_stderr(quiet: bool) -> "Iterator[tuple[Callable[[TrainingProgres
                 typer.echo(_scores_line(now), err=True)
 
         yield tell, warn
-
-
-def print_validation(validation: "Validation") -> None:
-    """Print PSNR and SSIM of every clip and their mean on stdout."""
-    rows = [(str(k + 1), clip) for k, clip in enumerate(validation.clips)] + [("mean", validation.mean)]
-    header = ("clip", *(f"{name} {what}" for name in ("input", "stage 1", "restored") for what in ("PSNR", "SSIM")))
-    print_table(
-        header, [(name, *(f"{x:.{n}f}" for score in clip for x, n in zip(score, (2, 4), strict=True))) for name, clip in rows]
-    )
 
 
 @contextmanager

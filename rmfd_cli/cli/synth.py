@@ -11,6 +11,7 @@ from rmfd_cli.cli.progress import set_on_stderr
 from rmfd_cli.cli.values import parse_picture_size
 from rmfd_cli.cores import usable_cores
 from rmfd_cli.errors import RmfdError, UsageError
+from rmfd_cli.files import check_place
 from rmfd_cli.synth.request import LAYERS, Format, Layer, SynthRequest
 
 if TYPE_CHECKING:
@@ -47,9 +48,13 @@ def parse_layers(text: str) -> tuple[Layer, ...]:
     """Layers from `streaks,flow`, `all` or `none`, in the order of `LAYERS`.
 
     Raises:
-        UsageError: One of them is not known.
+        UsageError: One of them is not known, there is none, or `all` or `none` is not alone.
     """
     words = {word.strip() for word in text.split(",") if word.strip()}
+    if not words:
+        raise UsageError(f"--layers is empty; write none, or all, or some of {', '.join(LAYERS)}")
+    if len(words) > 1 and (whole := sorted(words & {"all", "none"})):
+        raise UsageError(f"--layers {text}: {' and '.join(whole)} stands alone; leave it out, or the others")
     wanted = set(LAYERS) if words == {"all"} else set() if words == {"none"} else words
     if unknown := wanted - set(LAYERS):
         raise UsageError(f"--layers: {', '.join(sorted(unknown))} is none; there are {', '.join(LAYERS)}, or all, or none")
@@ -158,6 +163,7 @@ def _verdict(out: Path, report: "SynthReport") -> RmfdError:
 def _preview(clean_dir: Path, request: SynthRequest, path: Path, quiet: bool) -> None:
     if path.suffix.lower() != ".png":
         raise UsageError(f"--preview is {path}; name a .png file")
+    check_place(path)
     from rmfd_cli.synth.preview import write_preview
     from rmfd_cli.synth.run import make_plan
 

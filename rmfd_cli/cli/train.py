@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from rmfd_cli.cli.config import options_from
-from rmfd_cli.cli.outcome import EXIT_CODES, errors_as_lines
-from rmfd_cli.cli.progress import print_validation, training_on_stderr
+from rmfd_cli.cli.outcome import errors_as_lines, print_table, shown
+from rmfd_cli.cli.progress import training_on_stderr
 from rmfd_cli.cli.stopping import Stop, parse_duration, stop_when_asked
 from rmfd_cli.errors import UsageError
 from rmfd_cli.options import TrainOptions
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from rmfd_cli.training.checkpoints import Resume
     from rmfd_cli.training.loop import Progress, Trained
     from rmfd_cli.training.losses import LossWeights
+    from rmfd_cli.training.validation import Validation
 
-EPILOG = f"""\b
+MOST_SEED = 2**63 - 1
+
+EPILOG = """\b
 Examples:
   rmfd train --data clean/train --validation clean/val
   rmfd train --data clean/train --validation clean/val --out runs/gpu --device cuda --amp --batch-size 32 --workers 8
@@ -32,8 +35,14 @@ Examples:
   torchrun --nproc-per-node 2 -m rmfd_cli train --data clean/train --validation clean/val --device cuda
   rmfd derain rain.mp4 -o dry.mp4 --model runs/stage1/rmfd.safetensors
 
-{EXIT_CODES}
-After the time limit the exit code is 0; after Ctrl-C and SIGTERM the running update is finished and saved."""
+\b
+Exit codes:
+  0    all steps are done, or the time limit was reached
+  1    no clips, a checkpoint that does not fit or cannot be read, a loss that is not a number, or --out cannot be written
+  2    options, or a stage 2 with nothing to begin with
+  4    no such device, no compiler, no tensorboard, workers that were killed, or no room for their clips
+  5    the device's memory is too small
+  130  stopped with Ctrl-C, 143 by SIGTERM, 129 by SIGHUP: the running update was finished and saved"""
 
 
 class Defaults(NamedTuple):
@@ -52,6 +61,7 @@ DEFAULTS = {
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Clean training clips, videos or frames: rain is simulated over them.")
     ] = None,
@@ -151,6 +161,8 @@ def train(
             raise UsageError("--init and --resume FILE are two beginnings; give one of them")
         if stage == "2" and init is None and resume is None:
             raise UsageError("stage 2 begins with the weights of stage 1; give --init runs/stage1/rmfd.safetensors")
+        if not 0 <= seed <= MOST_SEED:
+            raise UsageError(f"--seed is {seed}; it goes from 0 to {MOST_SEED}")
         deadline = None if time_limit is None else began + parse_duration(time_limit)
         options = TrainOptions(
             data=None if data is None else str(data),
@@ -165,7 +177,7 @@ def train(
             steps=defaults.steps if steps is None else steps,
             batch_size=batch_size,
             clip_frames=frames,
-            clip_frames_start=min(frames, defaults.frames_start) if frames_start is None else frames_start,
+            clip_frames_start=defaults.frames_start if frames_start is None else frames_start,
             updates_per_clip=updates_per_clip,
             crop_px=crop,
             learning_rate=defaults.learning_rate if learning_rate is None else learning_rate,
@@ -179,13 +191,15 @@ def train(
             compile=compile_step,
             tensorboard=tensorboard,
         )
-        if resume is None and any((out / "checkpoints").glob("*.pt")):
-            raise UsageError(
-                f"{out / 'checkpoints'} is there from an earlier run; pass --resume auto to go on, or another --out"
-            )
+        kept = out / "checkpoints"
+        goes_on = resume is not None and (resume == "auto" or kept.resolve() in Path(resume).resolve().parents)
+        if not goes_on and any(kept.glob("*.pt")):
+            raise UsageError(f"{kept} is there from an earlier run; pass --resume auto to go on, or another --out")
         with stop_when_asked(deadline) as stop:
             beginning: Resume | None = None if resume is None else "auto" if resume == "auto" else Path(resume)
-            done = _run(options, model, weight or [], beginning, init, stop, quiet or not lead)
+            # A weight of the command line takes the place of the file's, and leaves it the others.
+            of_file = (context.default_map or {}).get("weight", [])
+            done = _run(options, model, [*of_file, *(weight or [])], beginning, init, stop, quiet or not lead)
             _say_how_it_ended(done, options, stop, quiet or not lead)
 
 
@@ -248,7 +262,7 @@ def _say_how_it_ended(done: "Trained", options: TrainOptions, stop: Stop, quiet:
     why = "" if done.finished else "stopped" if stop.signal else "time is up"
     if not quiet:
         if done.validation is not None and why != "stopped":
-            print_validation(done.validation)
+            _print_validation(done.validation)
         if why:
             typer.echo(
                 f"rmfd: {why} after step {done.step} of {options.steps}, saved; the same command with --resume auto goes on",
@@ -257,6 +271,16 @@ def _say_how_it_ended(done: "Trained", options: TrainOptions, stop: Stop, quiet:
         typer.echo(f"weights: {done.weights}", err=True)
     if stop.signal is not None and not done.finished:
         raise typer.Exit(128 + stop.signal)
+
+
+def _print_validation(validation: "Validation") -> None:
+    """PSNR and SSIM of every clip and their mean, on stdout."""
+    rows = [*zip(validation.names, validation.clips, strict=True), ("mean", validation.mean)]
+    header = ("clip", *(f"{name} {what}" for name in ("input", "stage 1", "restored") for what in ("PSNR", "SSIM")))
+    print_table(
+        header,
+        [(shown(name), *(f"{x:.{n}f}" for score in clip for x, n in zip(score, (2, 4), strict=True))) for name, clip in rows],
+    )
 
 
 def _device(name: str) -> str:

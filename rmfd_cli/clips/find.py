@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rmfd_cli.clips.walk import is_hidden, walk
 from rmfd_cli.video.colour import to_8_bits
 from rmfd_cli.video.images import read_rgb
 from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, natural
@@ -14,13 +15,27 @@ from rmfd_cli.video.reader import upright_frames
 
 
 def find_clips(directory: Path) -> list[Path]:
-    """Every video, and every folder that holds two frames or more, at any depth; hidden ones are left out."""
-    found = []
-    for path in [directory, *sorted(directory.rglob("*"), key=lambda path: natural(str(path)))]:
-        visible = not any(part.startswith(".") for part in path.relative_to(directory).parts)
-        if visible and is_clip(path):
-            found.append(path)
-    return found
+    """Every video, and every folder that holds two frames or more, at any depth; hidden ones are left out, links are followed.
+
+    Raises:
+        InputError: a folder below it cannot be read.
+    """
+    below = [path for folder, names in folders_below(directory) for path in (folder, *(folder / name for name in names))]
+    return [path for path in sorted(below, key=lambda path: natural(str(path))) if is_clip(path)]
+
+
+def folders_below(directory: Path) -> list[tuple[Path, list[str]]]:
+    """A folder and all below it, as of `walk`, with the names of their files; nothing if there is no such folder.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    if not directory.is_dir():
+        return []
+    folders, unreadable = walk(directory)
+    if unreadable:
+        raise unreadable[0][1]
+    return [(Path(folder), names) for folder, names in folders]
 
 
 def is_clip(path: Path) -> bool:
@@ -43,4 +58,4 @@ def frames_of(path: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def _frames(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."))
+    return (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path.name))

@@ -87,7 +87,8 @@ def scatter_drops(particles: Particles, view: View, height: int, width: int, gen
     expected = torch.tensor([box[0] for box in boxes], dtype=torch.float64)
     # The number is rounded at random, which keeps its mean; the drops' places are scatter enough.
     counts = (expected + torch.rand(len(boxes), generator=generator, device=device).cpu()).floor().long().to(device)
-    table = torch.tensor([box[1:] for box in boxes], dtype=torch.float64, device=device)
+    # Of a frame so small that no class can be seen, there is no box.
+    table = torch.tensor([box[1:] for box in boxes], dtype=torch.float64, device=device).view(len(boxes), 8)
     table = table.repeat_interleave(counts, 0).T.contiguous()
     from_mm, to_mm, box, corner = table[0], table[1], table[2:5], table[5:8]
     number = len(from_mm)

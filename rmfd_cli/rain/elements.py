@@ -104,7 +104,7 @@ class NoiseLayer:
     step_px: float
     """Way per frame along the direction, where the layer moves."""
     opacity: float
-    """Opacity where one streak is drawn."""
+    """Of a streak of mean strength on its centre line, however long it is; strengths go from none to twice that thickness."""
     additive: bool
     """As in `StreakLayer`."""
 

@@ -28,7 +28,8 @@ def draw_field(
         every: frames from one random moment to the next; in between the field is interpolated.
         cells: about how many hills there are across the frame.
         generator: source of randomness, and the device.
-        centred: whether the mean over all frames and pixels is exactly 0.
+        centred: whether the mean over the clip is 0: of the field as it goes on between frames and pixels, so that over those
+            themselves it is near 0, the nearer the more there are.
     """
     moments = max(2, int(frames / every) + 1)
     grid = torch.randn(moments, cells, cells + 1, generator=generator, device=generator.device)

@@ -50,25 +50,38 @@ def noise_at(noise: Noise, frame: int, seed: int, stream: int, device: torch.dev
     else:
         shifts = (round(frame * layer.step_px * down), round(frame * layer.step_px * across))
         grains = torch.roll(noise.tile, shifts, (0, 1))
-    # A box blur by doubling: the mean of two copies, then of two copies of that, twice as far apart.
-    doublings = max(1, math.ceil(math.log2(layer.length_px)))
-    spacing = layer.length_px / 2**doublings
-    for k in range(doublings):
-        shift = spacing * 2**k
-        grains = grains + torch.roll(grains, (round(shift * down), round(shift * across)), (0, 1))
-    thickness = -math.log1p(-layer.opacity) * grains[reach : reach + height, reach : reach + width]
+    # One copy a pixel along the longer axis: a streak covers each of its pixels once, however long it is.
+    longer = max(abs(down), abs(across))
+    streaks = _copies(grains, max(1, round(layer.length_px * longer)), (down / longer, across / longer))
+    thickness = -math.log1p(-layer.opacity) * streaks[reach : reach + height, reach : reach + width]
     return thickness[None]
 
 
+def _copies(plane: Tensor, count: int, step_px: tuple[float, float]) -> Tensor:
+    """The sum of so many copies of a torus `[h, w]`, each a step (down, right) from the one before, by doubling."""
+
+    def moved(copies: Tensor, steps: int) -> Tensor:
+        return torch.roll(copies, (round(steps * step_px[0]), round(steps * step_px[1])), (0, 1))
+
+    total, done, power = torch.zeros_like(plane), 0, 1
+    while True:
+        if count & power:
+            total, done = total + moved(plane, done), done + power
+        if done == count:
+            return total
+        plane, power = plane + moved(plane, power), 2 * power
+
+
 def _grains(layer: NoiseLayer, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Sparse grains of random strength, `[h, w]`, of mean peak 1."""
+    """Sparse grains of random strength, `[h, w]`: drawn out to a streak, its centre line is 1 in the mean, 2 at most."""
     noise = torch.rand(height, width, generator=generator, device=generator.device)
-    # What the threshold leaves is stretched to [0, 1], as the levels tool of an editor does.
-    grains = ((noise - (1 - layer.share)) / layer.share).clamp(min=0)
+    # What the threshold leaves is stretched evenly, as the levels tool of an editor does.
+    grains = 2 * ((noise - (1 - layer.share)) / layer.share).clamp(min=0)
     if layer.grain_px < 0.2:
         return grains
     radius = max(1, math.ceil(2.5 * layer.grain_px))
     offsets = torch.arange(-radius, radius + 1, device=noise.device, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (offsets / layer.grain_px) ** 2)
     padded = F.pad(grains[None, None], (radius,) * 4, mode="circular")
-    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))[0, 0]
+    # What one way takes from the centre line, the copies along the streak add up to again.
+    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), (kernel / kernel.sum()).view(1, 1, -1, 1))[0, 0]

@@ -10,6 +10,8 @@ from rmfd_cli.rain import seeds
 from rmfd_cli.rain.elements import StreakLayer
 from rmfd_cli.rain.raster import Segments
 
+LONGEST = 2.2
+"""Streaks are no longer than so many times the layer's length."""
 _CYCLES = 2.5
 """Periods of the brightness oscillation along a painted streak."""
 
@@ -48,11 +50,12 @@ def scatter_streaks(
         generator: source of randomness, and the device to work on.
     """
     device = generator.device
-    margin = layer.length_px * 1.5 + 3 * layer.width_px
+    longest = layer.length_px * min(LONGEST, math.exp(3 * layer.length_spread)) + 1
+    margin = longest + 3 * layer.width_px
     box = (width + 2 * margin, height + 2 * margin, margin)
     count = round(layer.density * box[0] * box[1])
     size, fade, lean = torch.randn(3, count, generator=generator, device=device)
-    length = (layer.length_px * torch.exp(layer.length_spread * size)).clamp(1.0, 2.2 * layer.length_px + 1)
+    length = (layer.length_px * torch.exp(layer.length_spread * size)).clamp(1.0, longest)
     opacity = (layer.opacity * torch.exp(layer.opacity_spread * fade)).clamp(0.01, 0.97)
     lean = layer.angle_degrees + layer.angle_spread_degrees * lean
     swings = [_swing(gust_degrees, frame, frames) for frame in range(max(frames, 1))]

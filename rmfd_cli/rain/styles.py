@@ -118,7 +118,7 @@ def sample_noise_layers(rng: np.random.Generator) -> tuple[NoiseLayer, ...]:
                 angle_degrees=angle + float(rng.normal(0, 1)),
                 grain_px=grain,
                 step_px=length * log_uniform(rng, 0.5, 4),
-                opacity=log_uniform(rng, 0.1, 0.7),
+                opacity=log_uniform(rng, 0.09, 0.65),
                 additive=additive,
             )
         )

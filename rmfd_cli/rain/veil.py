@@ -45,7 +45,8 @@ def veil_at(
         frame: absolute number.
 
     Returns:
-        transmission `[1, H, W]` in [`T_MIN`, 1], flow `[1, H, W]` of zero mean over the clip, relative to the airlight's mean.
+        transmission `[1, H, W]` in [`T_MIN`, 1], flow `[1, H, W]`, which under an even veil has a mean near 0 over the
+        clip, relative to the airlight's mean.
     """
     *_, height, width = clean.shape
     if veil.optical_depth == 0 and veil.extinction_per_m == 0:

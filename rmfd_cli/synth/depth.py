@@ -45,7 +45,10 @@ def depth_maps(depth_dir: Path, clip: str, size_px: tuple[int, int]) -> Iterator
         yield from repeat(_read(paths[0], size_px))
     for path in paths:
         yield _read(path, size_px)
-    raise InputError(f"{base}: has {len(paths)} depth maps, fewer than the clip has frames; add the others or leave just one")
+    there = f"{len(paths)} depth map{'s' if len(paths) > 1 else ''}"
+    raise InputError(
+        f"{base}: has {there}, fewer than the clip has frames; add the others, or put one for all frames as {base.name}.png"
+    )
 
 
 def depth_files(depth_dir: Path, clip: str) -> list[Path]:

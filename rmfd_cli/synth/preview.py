@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rmfd_cli.errors import InputError, RmfdError
+from rmfd_cli.files import write_output
 from rmfd_cli.rain.render import Rendering, render_frames
 from rmfd_cli.synth.depth import depth_maps
 from rmfd_cli.synth.frames import Survey, brightest_of, frame_rate, read_pictures
 from rmfd_cli.synth.plan import Job
 from rmfd_cli.synth.variant import sample, through_coder, to_pictures, to_tensor
-from rmfd_cli.video.images import write_png
 from rmfd_cli.video.reader import VideoReader
 
 CLIPS = 3
@@ -40,7 +40,7 @@ def write_preview(jobs: Sequence[Job], path: Path) -> list[str]:
 
     Args:
         jobs: The plan.
-        path: The PNG file to write; one that exists is replaced.
+        path: The PNG file to write; one that exists is replaced once the new one is complete.
 
     Returns:
         What could not be shown and why, one line each.
@@ -60,8 +60,13 @@ def write_preview(jobs: Sequence[Job], path: Path) -> list[str]:
             failures.append(str(error))
     if not rows:
         raise InputError(f"none of the clips can be shown; {failures[0]}")
-    write_png(path, np.concatenate(rows))
+    write_output(path, _as_png(np.concatenate(rows)))
     return failures
+
+
+def _as_png(picture: NDArray[np.uint8]) -> bytes:
+    _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+    return data.tobytes()
 
 
 def _row(job: Job) -> NDArray[np.uint8]:

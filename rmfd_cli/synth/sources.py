@@ -1,6 +1,5 @@
 """Where clean clips come from: videos and numbered frames below a folder."""
 
-import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from rmfd_cli.clips.walk import walk
 from rmfd_cli.errors import InputError
 from rmfd_cli.video.names import PICTURE_SUFFIXES, VIDEO_SUFFIXES, natural
 
@@ -51,9 +51,10 @@ def find_clips(clean_dir: Path) -> Found:
         what = "is a file; name the folder that holds it" if clean_dir.exists() else "no such folder; check the name"
         raise InputError(f"{clean_dir}: {what}")
     clips = []
-    folders, unreadable = _walk(clean_dir)
-    for folder, names in folders:
-        paths = [folder / name for name in sorted(names, key=natural)]
+    folders, failures = walk(clean_dir)
+    unreadable = [error for _, error in failures]
+    for folder, names in ((Path(folder), names) for folder, names in folders):
+        paths = [folder / name for name in names]
         clips += [
             Clip(path.relative_to(clean_dir).with_suffix("").as_posix(), path)
             for path in paths
@@ -103,20 +104,3 @@ def frame_rows(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
         if len(row) > 1:
             rows[prefix] = tuple(row.values())
     return rows
-
-
-def _walk(top: Path) -> tuple[list[tuple[Path, list[str]]], list[InputError]]:
-    """Folders with the names of their files, and what is wrong with those that cannot be listed."""
-    found: list[tuple[Path, list[str]]] = []
-    errors: list[OSError] = []
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(top, followlinks=True, onerror=errors.append):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found.append((Path(folder), [name for name in names if not name.startswith(".")]))
-    hint = "make the folder readable or take it out"
-    return found, [InputError(f"{error.filename}: cannot be read ({error.strerror}); {hint}") for error in errors]

@@ -92,9 +92,9 @@ def _stage_seed(options: TrainOptions) -> int:
 
 
 def _share_of(size: int, share: float, rng: np.random.Generator) -> int:
-    """How many of so many clips, rounded up or down at random, so that the mean is the share.
+    """How many of so many clips, rounded up or down at random, so that the mean is the share up to (size - 1)/size.
 
-    They are all of them only where there is but one, or the share is 1.
+    A larger share than that leaves one clip to the other sources, unless it is 1, or there is but one clip to draw.
     """
     count = int(size * share + rng.random())
     return min(count, size - 1) if share < 1 and size > 1 else count

@@ -221,6 +221,21 @@ def check_fits(path: Path, content: Mapping[str, Any], model: Rmfd, options: Tra
         raise TrainingError(f"{path} was made with other options ({other}); give the same, or begin anew with --init")
 
 
+def other_lessons(content: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """In what a run learns otherwise than it did when a checkpoint was saved, where that is no error; nothing if it does not.
+
+    Args:
+        content: of the checkpoint; what older ones do not tell counts as the same.
+        settings: of the run, as it saves them: the fingerprints of its `clips`, the `weights` of its loss.
+    """
+    saved = content["config"]
+    clips = saved.get("clips", settings["clips"])
+    changed = sorted(name for name in clips.keys() | settings["clips"].keys() if clips.get(name) != settings["clips"].get(name))
+    others = [f"clips of {', '.join(changed)}"] if changed else []
+    weights = _differences({**settings["weights"], **saved.get("weights", {})}, settings["weights"])
+    return "; ".join([*others, *([f"weights: {weights}"] if weights else [])])
+
+
 def restore(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stateful], device: torch.device) -> Position:
     """Gives every part back what it was.
 

@@ -30,11 +30,19 @@ def load_clips(
 
     Raises:
         TrainingError: there is no readable clip of at least two frames.
+        InputError: a folder cannot be read.
     """
+    return [clip for _, clip in load_named_clips(directory, max_frames, on_warning)]
+
+
+def load_named_clips(
+    directory: Path, max_frames: int = MAX_FRAMES, on_warning: Callable[[str], None] = lambda text: None
+) -> list[tuple[str, Clip]]:
+    """As `load_clips`, each clip with its path below the directory."""
     clips = []
     for path in find_clips(directory):
         try:
-            clips.append(read_clip(path, max_frames))
+            clips.append((path.relative_to(directory).as_posix(), read_clip(path, max_frames)))
         except RmfdError as error:
             on_warning(f"{error}; training goes on without it")
     if not clips:

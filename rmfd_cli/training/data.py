@@ -14,7 +14,7 @@ from rmfd_cli.rain.camera import photograph
 from rmfd_cli.rain.elements import CLEAR, PERFECT_CAMERA, Coder
 from rmfd_cli.rain.render import render
 from rmfd_cli.rain.styles import sample_camera
-from rmfd_cli.rain.weather import sample_weather
+from rmfd_cli.rain.weather import Weather, sample_weather
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.packed import Packed, pack, stack, to_bytes, to_numbers
 from rmfd_cli.video.codec import recompress
@@ -115,7 +115,11 @@ def draw_clean(clips: Sequence[Clip], seed: int, number: int, *, size: int, fram
 
 def rain_on(clean: Tensor, rng: np.random.Generator) -> Packed:
     """Random weather over one clean clip `[T, 3, H, W]`, as a batch without its first dimension."""
-    weather = sample_weather(rng)
+    return weather_on(clean, sample_weather(rng), rng)
+
+
+def weather_on(clean: Tensor, weather: Weather, rng: np.random.Generator) -> Packed:
+    """The same with the weather given, and what is random of it left."""
     generator = torch.Generator(clean.device).manual_seed(int(rng.integers(2**62)))
     if not weather.rains:
         # Haze without rain belongs to the scene: the network is asked to leave it.

@@ -11,6 +11,7 @@ import torch
 
 from rmfd_cli.errors import MemoryExhaustedError, OutputError, TrainingError, UsageError
 from rmfd_cli.model.config import ModelConfig
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.values import State
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.batches import Draw, Lesson, Sources, steps
@@ -25,18 +26,20 @@ from rmfd_cli.training.checkpoints import (
     export_average,
     find_checkpoint,
     leave_branch,
+    other_lessons,
     remove_old,
     restore,
     save_checkpoint,
 )
-from rmfd_cli.training.clips import Clip, load_clips
+from rmfd_cli.training.clips import Clip, load_clips, load_named_clips
+from rmfd_cli.training.fingerprint import fingerprint
 from rmfd_cli.training.learner import JUDGE, Learner, make_learner, update, update_average
 from rmfd_cli.training.log import Record, no_log, open_log
 from rmfd_cli.training.losses import LossWeights
 from rmfd_cli.training.paired import load_pairs
 from rmfd_cli.training.parallel import Ranks, joined_ranks, only_on_lead
 from rmfd_cli.training.schedule import average_decay, learning_rate, place, update_frames
-from rmfd_cli.training.validation import Validation, held_out_batches, validate
+from rmfd_cli.training.validation import Validation, held_out_batches, held_out_names, validate
 
 WEIGHTS = "rmfd.safetensors"
 HELD_OUT_FRAMES = 16
@@ -129,8 +132,11 @@ def train(
         learner = make_learner(options, config, init, ranks, device)
         position = Position(0, ranks=ranks.of) if found is None else continue_from(*found, learner, options, ranks, device)
         draw = Draw(_sources(options, warn), options, ranks)
-        held_out = held_out_batches(load_clips(Path(options.validation), HELD_OUT_FRAMES, warn), options) if ranks.leads else []
-        settings = {**asdict(options), "model": asdict(learner.model.config), "weights": asdict(weights)}
+        check = _validator(options, device, warn) if ranks.leads else None
+        clips = fingerprint(options, draw.sources)
+        settings = {**asdict(options), "model": asdict(learner.model.config), "weights": asdict(weights), "clips": clips}
+        if found is not None and (others := other_lessons(found[1], settings)):
+            warn(f"{found[0]} was saved by a run that learnt otherwise ({others}); to go on exactly, give what it had")
 
         first, began = position.step, time.perf_counter()
         seen, waited, asked = 0, 0.0, began
@@ -147,8 +153,8 @@ def train(
                 stopping = terms.pop("stop") > 0
                 position = position._replace(step=step + 1, state=state)
                 validating, saving = (_due(options, step + 1, every) for every in (options.validate_every, options.save_every))
-                scoring = ranks.leads and (validating or (stopping and not in_haste()))
-                scores = validate(learner.average, held_out, device) if scoring else None
+                scoring = validating or (stopping and not in_haste())
+                scores = check(learner.average) if check is not None and scoring else None
                 best = scores is not None and scores.mean.restored.psnr_db > position.best_db
                 if scores is not None:
                     validation, position = scores, position.with_score(scores.mean.restored.psnr_db, scores.ranges)
@@ -218,6 +224,13 @@ def _make_folders(options: TrainOptions, ranks: Ranks) -> tuple[Path, Path]:
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
     return out, folder
+
+
+def _validator(options: TrainOptions, device: torch.device, on_warning: Callable[[str], None]) -> Callable[[Rmfd], Validation]:
+    """What scores a model on the validation clips."""
+    clips = load_named_clips(Path(options.validation), HELD_OUT_FRAMES, on_warning)
+    batches, names = held_out_batches([clip for _, clip in clips], options), held_out_names(clips, options)
+    return lambda model: validate(model, batches, device, names)
 
 
 def _sources(options: TrainOptions, on_warning: Callable[[str], None]) -> Sources:

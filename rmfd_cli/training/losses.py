@@ -68,7 +68,7 @@ class ClipEstimates(NamedTuple):
 def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """Every weighted term by name; their sum is what training minimises."""
     veiled = (1 - batch.transmission).mean((2, 3, 4), keepdim=True)
-    share, known = balance(batch), batch.clean_known
+    share, known = balance(batch), batch.clean_known.expand(-1, batch.rainy.shape[1], -1, -1, -1)
     clean, certain = _truth(estimates, batch)
     terms = {
         "image": charbonnier((estimates.image - clean) * share * certain),
@@ -78,7 +78,7 @@ def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict
         "transmission": ((estimates.transmission - batch.transmission) * batch.veil_known).square().mean(),
         "airlight": ((estimates.airlight - batch.airlight).abs() * veiled * batch.veil_known).mean(),
         "flow": ((estimates.flow - batch.flow).abs() * batch.veil_known).mean(),
-        "change": charbonnier((estimates.image.diff(dim=1) - clean.diff(dim=1)) * share * known),
+        "change": charbonnier((estimates.image.diff(dim=1) - clean.diff(dim=1)) * share * known[:, 1:]),
     }
     terms |= _dark_terms(estimates.image, batch)
     return {name: getattr(weights, name) * value for name, value in terms.items()}
@@ -96,7 +96,7 @@ def _truth(estimates: ClipEstimates, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def _dark_terms(image: Tensor, batch: Batch) -> dict[str, Tensor]:
     """What is asked of results on real rain without any truth; 0 where the batch has none."""
-    real = 1 - batch.clean_known
+    real = batch.real
     if not real.any():
         return dict.fromkeys(("dark_change", "dark"), image.new_zeros(()))
     dark = image.amin(2, keepdim=True)

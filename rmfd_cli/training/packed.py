@@ -13,6 +13,7 @@ from rmfd_cli.model.flow import SHRINK
 from rmfd_cli.model.image import enlarge
 
 KNOWN = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+NOT_REAL = torch.zeros(1, 1, 1, 1, 1)
 
 
 class Batch(NamedTuple):
@@ -31,11 +32,13 @@ class Batch(NamedTuple):
     to_previous: Tensor
     """As in `Packed`."""
     clean_known: Tensor
-    """`[B, 1, 1, 1, 1]`: 1 where `clean` is ground truth, 0 where mere filling."""
+    """`[B, T or 1, 1, 1, 1]`: 1 where `clean` is ground truth, 0 where mere filling."""
     veil_known: Tensor
-    """The same of `transmission`, `airlight` and `flow`."""
+    """The same of `transmission`, `airlight` and `flow`, `[B, 1, 1, 1, 1]`."""
     hazy_known: Tensor
     """The same of `hazy`, `[B, T or 1, 1, H or 1, W or 1]`."""
+    real: Tensor = NOT_REAL
+    """`[B, 1, 1, 1, 1]`: 1 for real rain, of which no frame of the whole clip has ground truth."""
 
 
 class Packed(NamedTuple):
@@ -64,8 +67,9 @@ class Packed(NamedTuple):
         x = Packed(*(x[:, frames.start : frames.stop] if x.shape[1] > 1 else x for x in self))
         clean, transmission, flow = to_numbers(x.clean), x.transmission.float(), x.flow.float()
         hazy = physics.add_veil(clean, transmission, x.airlight, flow)
-        known = (mask.float() for mask in (x.clean_known, x.veil_known, x.hazy_known))
-        return Batch(to_numbers(x.rainy), clean, hazy, transmission, x.airlight, flow, x.to_previous, *known)
+        real = ~self.clean_known.any(1, keepdim=True)
+        masks = (mask.float() for mask in (x.clean_known, x.veil_known, x.hazy_known, real))
+        return Batch(to_numbers(x.rainy), clean, hazy, transmission, x.airlight, flow, x.to_previous, *masks)
 
     def to(self, device: torch.device) -> "Packed":
         """The same clips on another device."""

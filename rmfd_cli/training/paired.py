@@ -60,7 +60,8 @@ def draw_pairs(pairs: Sequence[Pair], seed: int, number: int, *, size: int, fram
         seed: of the whole training run.
         number: of the batch.
         size: clips per batch.
-        frames: frames per clip.
+        frames: frames per clip; a pair that is too short stands still at its end, and nothing is learnt there: it would teach
+            that rain stands still, and played backwards, that it rises.
         crop_px: height and width of the pieces.
     """
     return stack([_draw_pair(pairs, np.random.default_rng([seed, number, k, 1]), frames, crop_px) for k in range(size)])
@@ -85,6 +86,7 @@ def _draw_pair(pairs: Sequence[Pair], rng: np.random.Generator, frames: int, cro
     rainy, clean = piece(pair.rainy), piece(pair.clean)
     one = torch.ones(frames, 1, crop_px, crop_px)
     unknown = torch.zeros(1, 1, 1, 1, dtype=torch.bool)
+    moving = (start + torch.arange(frames) < length).view(-1, 1, 1, 1)
     # Filled as if there were no veil; the masks keep the loss from learning it.
     veil = (one, torch.zeros(1, 3, 1, 1), torch.zeros_like(one))
-    return pack(rainy, clean, veil, clip_flows(rainy), veil_known=unknown, hazy_known=unknown)
+    return pack(rainy, clean, veil, clip_flows(rainy), clean_known=moving, veil_known=unknown, hazy_known=unknown)

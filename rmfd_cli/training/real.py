@@ -80,8 +80,10 @@ def _draw(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px:
     clip = clips[int(rng.integers(len(clips)))]
     length, height, width = clip.shape[:3]
     source_px = int(min(crop_px * rng.uniform(1, 2), height, width))
-    start = int(rng.integers(max(1, length - frames + 1)))
-    index = np.minimum(start + np.arange(frames), length - 1)
+    # Of fewer frames, none has the neighbours that are asked.
+    drawn = max(frames, 2 * RADIUS + 1)
+    start = int(rng.integers(max(1, length - drawn + 1)))
+    index = np.minimum(start + np.arange(drawn), length - 1)
     top, left = int(rng.integers(height - source_px + 1)), int(rng.integers(width - source_px + 1))
     piece = clip[index, top : top + source_px, left : left + source_px]
     shrink = cv2.INTER_AREA if source_px > crop_px else cv2.INTER_CUBIC
@@ -91,6 +93,8 @@ def _draw(clips: Sequence[Clip], rng: np.random.Generator, frames: int, crop_px:
     rainy = to_numbers(torch.from_numpy(np.ascontiguousarray(piece)).permute(0, 3, 1, 2).contiguous())
     truth, trust = covered_truth(rainy)
     trust[length - start - RADIUS :] = 0  # frames that stand still agree about their rain
+    first = (drawn - frames) // 2
+    rainy, truth, trust = (x[first : first + frames] for x in (rainy, truth, trust))
     clear, unknown = torch.ones_like(trust), torch.zeros(1, 1, 1, 1, dtype=torch.bool)
     veil = (clear, torch.zeros(1, 3, 1, 1), torch.zeros_like(clear))
     known = {"clean_known": unknown, "veil_known": unknown, "hazy_known": trust > 0}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,8 +12,9 @@ from rmfd_cli.metrics import psnr, ssim
 from rmfd_cli.model.int8 import Ranges, inputs_of, ranges_of
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.options import TrainOptions
+from rmfd_cli.rain.weather import Weather, sample_weather
 from rmfd_cli.training.clips import Clip
-from rmfd_cli.training.data import draw_batch
+from rmfd_cli.training.data import draw_batch, draw_clip
 from rmfd_cli.training.packed import Packed
 from rmfd_cli.training.unroll import run_clip
 
@@ -51,6 +53,9 @@ class Validation:
     ranges: Ranges
     """Of the model, measured while these clips were restored."""
 
+    names: tuple[str, ...] = ()
+    """What each clip is called; none where nobody said."""
+
     @property
     def mean(self) -> ClipScores:
         """Over all clips."""
@@ -59,20 +64,57 @@ class Validation:
 
 
 def held_out_batches(clips: Sequence[Clip], options: TrainOptions) -> list[Packed]:
-    """The batches to validate on, a clip each."""
-    size = options.crop_px * 3 // 2
+    """The batches to validate on, a clip each: every one at least once, `options.validation_clips` in all if they are fewer."""
+    size = _size_px(options)
     return [
         draw_batch([clips[k % len(clips)]], VALIDATION_SEED, k, size=1, frames=FRAMES, crop_px=size)
-        for k in range(options.validation_clips)
+        for k in range(_count(clips, options))
     ]
 
 
+def held_out_names(clips: Sequence[tuple[str, Clip]], options: TrainOptions) -> tuple[str, ...]:
+    """What to call the batches of these clips: by the clip's name and the weather over it."""
+    names = []
+    for k in range(_count(clips, options)):
+        name, clip = clips[k % len(clips)]
+        # Drawn as the batch is, so that the weather is its own.
+        rng = np.random.default_rng([VALIDATION_SEED, k, 0])
+        draw_clip([clip], rng, FRAMES, _size_px(options))
+        names.append(f"{name}, {in_words(sample_weather(rng))}")
+    return tuple(names)
+
+
+def in_words(weather: Weather) -> str:
+    """A weather's kind, such as `drops at 12 mm/h, veil`."""
+    if weather.particles is not None:
+        kind = f"drops at {weather.particles.rain_rate_mm_h:.0f} mm/h"
+    else:
+        kind = "painted noise" if weather.noise else "painted streaks" if weather.layers else "no rain"
+    veiled = weather.veil.optical_depth > 0
+    return kind + (", veil" if veiled and weather.rains else ", haze" if veiled else "")
+
+
+def _count(clips: Sequence[object], options: TrainOptions) -> int:
+    return max(options.validation_clips, len(clips))
+
+
+def _size_px(options: TrainOptions) -> int:
+    return options.crop_px * 3 // 2
+
+
 @torch.inference_mode()
-def validate(model: Rmfd, batches: Sequence[Packed], device: torch.device) -> Validation:
-    """Restores every clip from its first frame on and compares it with the truth."""
+def validate(model: Rmfd, batches: Sequence[Packed], device: torch.device, names: tuple[str, ...] = ()) -> Validation:
+    """Restores every clip from its first frame on and compares it with the truth.
+
+    Args:
+        model: on the device.
+        batches: a clip each.
+        device: where to work.
+        names: what each is called.
+    """
     with inputs_of(model, but=model.recovery.veil) as seen:
         clips, pictures = zip(*(_scored(model, batch.to(device)) for batch in batches), strict=True)
-    return Validation(clips, torch.stack(pictures[:PICTURES]), ranges_of(seen))
+    return Validation(clips, torch.stack(pictures[:PICTURES]), ranges_of(seen), names)
 
 
 def _scored(model: Rmfd, clip: Packed) -> tuple[ClipScores, Tensor]:

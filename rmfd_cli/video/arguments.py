@@ -1,13 +1,17 @@
 """What ffmpeg is told of one video: how its pictures are to be seen, how they are encoded, and how times get into the file."""
 
+import math
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from rmfd_cli.types import VideoInfo
+from rmfd_cli.video import timecode
 from rmfd_cli.video.colour import RANGE_FULL, RANGE_LIMITED, TAG_UNSPECIFIED
+from rmfd_cli.video.containers import CONTAINERS
 from rmfd_cli.video.encoding import Settings
 from rmfd_cli.video.keeping import denies_full_range, field_options, hdr_options
-from rmfd_cli.video.streams import CONTAINERS
+from rmfd_cli.video.streams import Companions
 from rmfd_cli.video.traits import Traits
 
 
@@ -57,6 +61,23 @@ def encoding_options(
     return options | {"filter:v:0": ",".join(filters)} if filters else options
 
 
+def companion_options(along: Companions, covers: str) -> dict[str, Any]:
+    """Options of the output for the streams beside its video.
+
+    Args:
+        along: What they are.
+        covers: The folder of those that are attached, from `unpacked`.
+    """
+    places = list(enumerate(along.streams, 1))
+    options: dict[str, Any] = {f"c:{place}": along.converted[index] for place, index in places if index in along.converted}
+    options |= {f"metadata:s:{place}": [f"title={along.titles[index]}"] for place, index in places if index in along.titles}
+    if along.covers:
+        options["attach"] = [str(Path(covers, str(number))) for number in range(len(along.covers))]
+    for place, cover in enumerate(along.covers, 1 + len(along.streams)):
+        options[f"metadata:s:{place}"] = [f"filename={cover.name}", f"mimetype={cover.media_type}"]
+    return options
+
+
 PROGRAM_OPTIONS = ("muxdelay", "muxpreload")
 """Of `muxer_options` those that are the ffmpeg program's own."""
 
@@ -80,6 +101,42 @@ def muxer_options(suffix: str, time_base: Fraction) -> dict[str, str]:
     return options | {"video_track_timescale": str(ticks), "movie_timescale": str(max(ticks, 1000))}
 
 
+def shift_of(source: VideoInfo, along: Companions, start_seconds: float | None) -> int:
+    """How many ticks are taken off every time, audio included; those of a source read once are known with its first frame.
+
+    Args:
+        source: What the pictures are.
+        along: What goes with them.
+        start_seconds: Where the source is cut.
+    """
+    if source.path is None:
+        return 0
+    if start_seconds:
+        shift = Fraction(repr(float(start_seconds))) + along.video_start_seconds
+    else:
+        shift = along.source_start_seconds if source.clock_is_arbitrary else Fraction(0)
+    return math.floor(shift / source.time_base + Fraction(1, 2))
+
+
+def tags_from(along: Companions, start_seconds: float | None, rate: Fraction | None) -> tuple[list[str], list[str]]:
+    """`key=value` of the tags of the target's video, and of those that the file as a whole does not copy as they are.
+
+    Args:
+        along: Of the source.
+        start_seconds: Where it is cut: time codes go on from there.
+        rate: Frames per second of the source, where it is known.
+    """
+    # A time that the container rounds is that of its frame.
+    cut = math.ceil(Fraction(repr(float(start_seconds))) * rate - _ROUNDING) if start_seconds and rate else 0
+
+    def as_cut(name: str, value: str) -> str:
+        is_code = name.lower() == "timecode"
+        return f"{name}={(is_code and rate and timecode.later(value, cut, rate)) or value}"
+
+    of_video = [as_cut(name, value) for name, value in along.video_tags]
+    return of_video, [f"{key}=" for key in along.brand_tags] + [as_cut(name, value) for name, value in along.time_code_tags]
+
+
 def longer_end(suffix: str, last_seconds: Fraction, shown_seconds: Fraction) -> str | None:
     """The filter of packets that has the last frame shown for so long; None for a container that does not say how long.
 
@@ -98,6 +155,10 @@ def longer_end(suffix: str, last_seconds: Fraction, shown_seconds: Fraction) -> 
         return None
     # What is not named would be that of decoding.
     return f"setts=pts=PTS:dts=DTS:duration='if({condition},{ticks},DURATION)'"
+
+
+_ROUNDING = Fraction(1, 20)
+"""Of a frame."""
 
 
 def is_mp4(suffix: str) -> bool:

@@ -53,7 +53,7 @@ class Found:
     kinds: list[str]
     """As of `stream_kinds`."""
     last_seconds: Fraction
-    """How long the last frame is shown."""
+    """How long the last frame is shown, as far as its packet says; 0 if it does not."""
 
 
 def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bool = False, in_order: bool = False) -> Found:
@@ -75,15 +75,12 @@ def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bo
             stream = container.streams.video[0]
             kinds = [other.type for other in container.streams]
             tick = stream.time_base or Fraction(1)
-            count, first, last, end = 0, math.inf, -math.inf, -math.inf
+            count, first, last, last_ticks = 0, math.inf, -math.inf, 0
             for packet in container.demux(stream):
                 time = packet.dts if in_order else packet.pts
                 if time is not None and not packet.is_discard:
+                    last_ticks = packet.duration or 0 if time > last else last_ticks
                     count, first, last = count + 1, min(first, time), max(last, time)
-                    end = max(end, time + (packet.duration or 0))
-            if "mp4" in container.format.name and stream.duration:
-                # Durations of its packets are those between times of decoding.
-                end = (stream.start_time or 0) + stream.duration
     except (av.FFmpegError, OSError, IndexError) as error:
         raise OutputError(f"the written file cannot be read back: {error}") from error
     if count != meant.frames:
@@ -93,4 +90,4 @@ def check_frames(path: Path, meant: Span, time_base: Fraction, clock_is_free: bo
     for there, pts in ((first, meant.first_pts), (last, meant.last_pts)):
         if abs(int(there) * tick - shift - pts * time_base) > tolerance:
             raise OutputError(f"a frame of {float(pts * time_base):.4f} s is at {float(int(there) * tick):.4f} s")
-    return Found(kinds, int(end - last) * tick)
+    return Found(kinds, last_ticks * tick)

@@ -210,6 +210,12 @@ def upright(image: NDArray[Any], info: VideoInfo) -> NDArray[Any]:
     return turned[:, ::-1] if info.is_mirrored else turned
 
 
+def stored_rgb(frame: av.VideoFrame) -> Rgb:
+    """A decoded RGB frame as it is stored, `[H, W, 3]` uint8, or uint16 where it is deeper, on the full scale."""
+    deep = max(component.bits for component in frame.format.components) > 8
+    return np.asarray(frame.to_ndarray(format="rgb48le" if deep else "rgb24"))
+
+
 def to_8_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:
     """A picture of 8 or 16 bits, rounded to 8."""
     if picture.dtype == np.uint8:

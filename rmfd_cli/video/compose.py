@@ -106,12 +106,13 @@ def compare_planes(before: Planes, after: Planes, info: VideoInfo, compare: Comp
         Planes in stored orientation.
     """
     turns = info.rotation_degrees // 90
+    mirror = slice(None, None, -1) if info.is_mirrored else slice(None)
     shift_x = info.format.chroma_shift[turns % 2]
     width = info.height_px if turns % 2 else info.width_px
     white = _white(info.format, info.colour.full_range)
     composed = []
     for index, (first, second) in enumerate(zip(before, after, strict=True)):
-        left, right = np.rot90(first, turns), np.rot90(second, turns)
+        left, right = upright(first, info), upright(second, info)
         shift = shift_x if index else 0
         if compare == "side":
             # Two odd widths have one chroma column less than twice one of them has.
@@ -123,7 +124,7 @@ def compare_planes(before: Planes, after: Planes, info: VideoInfo, compare: Comp
             picture = right.copy()
             picture[:, :middle] = left[:, :middle]
             picture[:, middle : middle + max(1, thickness)] = white[min(index, 1)]
-        composed.append(np.ascontiguousarray(np.rot90(picture, -turns)))
+        composed.append(np.ascontiguousarray(np.rot90(picture[:, mirror], -turns)))
     return tuple(composed)
 
 

@@ -1,6 +1,8 @@
 """How video is compressed: the encoder's options, its pixel format, and one run of ffmpeg fed with raw frames."""
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +21,7 @@ _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libvpx-vp9": 24.0, "libaom-av
 _DEFAULT_SCALE = {**dict.fromkeys(("mpeg1video", "mpeg2video", "mpeg4", "wmv1", "wmv2"), "2"), "libtheora": "9"}
 """Of encoders that have no crf: their own scale of quality, on which they would else keep to a rate for small screens."""
 _DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "veryfast"}
+_GREY_BYTES = 160_000
 _EVEN_SIZES_ONLY = ("264", "265", "hevc")
 
 
@@ -169,7 +172,7 @@ class Run:
             stall_seconds: How long ffmpeg may take no data.
         """
         self._process = Process(command, feed=True, stall_seconds=stall_seconds)
-        self._time_base = source.time_base
+        self._time_base, self._format, self._size = source.time_base, source.format, size_px
         try:
             # The index of NUT would grow with the length of the video, and nobody seeks in a pipe.
             self._nut: Any = av.open(self._process, "w", format="nut", options={"write_index": "0"}, buffer_size=1 << 18)
@@ -196,6 +199,22 @@ class Run:
             self._nut.mux(packet)
         except (OutputError, av.FFmpegError) as error:
             raise self._failure(error) from error
+
+    def write_grey(self, rate: Fraction, least_frames: int) -> None:
+        """Give it a moment of grey, more than a pipe holds, so that all is written only if somebody reads.
+
+        Args:
+            rate: Frames per second, at most.
+            least_frames: How many there are to be at least.
+
+        Raises:
+            OutputError: As of `write`.
+        """
+        picture = grey(self._format, self._size)
+        frames = max(least_frames, math.ceil(_GREY_BYTES / sum(plane.nbytes for plane in picture)))
+        step = max(1, math.ceil(1 / rate / self._time_base))
+        for number in range(frames):
+            self.write(picture, number * step)
 
     def finish(self, timeout_seconds: float, target: Path | None = None) -> None:
         """Say that no frame follows, and wait until the file is complete.

@@ -12,6 +12,7 @@ from rmfd_cli.types import Rgb
 
 _PROFILE_MARKS = (b"iCCP", b"ICC_PROFILE\0", b"ICCP")
 """What an ICC profile follows in PNG, JPEG and WebP."""
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_LEVEL = 3
 """Of zlib: 9 saves some 3 % more and takes several times as long."""
 
@@ -40,14 +41,26 @@ def left_out(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: It cannot be read as a picture.
     """
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
-    see_through = image.ndim == 3 and image.shape[2] == 4 and bool(image[..., 3].min() < np.iinfo(image.dtype).max)
-    has_profile = any(mark in path.read_bytes() for mark in _PROFILE_MARKS)
+    content = path.read_bytes()
+    has_profile = any(mark in content for mark in _PROFILE_MARKS)
+    see_through = _may_be_see_through(content) and _is_see_through(_decode(path, cv2.IMREAD_UNCHANGED))
     found = {
         "the pictures are see-through in places, which is left out": see_through,
         "an ICC profile inside the pictures cannot be written again and is left out": has_profile,
     }
     return tuple(line for line, is_there in found.items() if is_there)
+
+
+def _may_be_see_through(content: bytes) -> bool:
+    """What the header of a picture file says; only PNG, TIFF and WebP can be."""
+    if content.startswith(_PNG_MAGIC):
+        # The type of colour is in the header (PNG, 11.2.1); one colour, or those of a palette, may be made see-through.
+        return content[25] in (4, 6) or b"tRNS" in content
+    return content.startswith((b"II*", b"MM\0*", b"RIFF"))
+
+
+def _is_see_through(image: NDArray[Any]) -> bool:
+    return image.ndim == 3 and image.shape[2] == 4 and bool(image[..., 3].min() < np.iinfo(image.dtype).max)
 
 
 def read_grey16(path: Path) -> NDArray[np.uint16]:

@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import OutputError, UsageError
-from rmfd_cli.video.streams import CONTAINERS
+from rmfd_cli.video.containers import CONTAINERS
 
 
 def join(pieces: Sequence[Path], target: Path, options: Mapping[str, str]) -> None:

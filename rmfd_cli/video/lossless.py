@@ -11,11 +11,8 @@ to know compares the checksum of the file.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
@@ -27,10 +24,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from rmfd_cli.errors import InputError, OutputError
-from rmfd_cli.types import Frame, Rgb
-from rmfd_cli.video.colour import is_rgb, upright
-from rmfd_cli.video.location import location, shown_name
-from rmfd_cli.video.reader import VideoReader
+from rmfd_cli.video.location import location
 
 Pixels: TypeAlias = Literal["rgb8", "grey16", "rgb16"]
 
@@ -133,33 +127,6 @@ def read_lossless(path: Path) -> Iterator[NDArray[Any]]:
                 yield _to_array(frame, names[frame.format.name])
     except (FFmpegError, IndexError) as error:
         raise InputError(f"{path}: cannot be read as a lossless file: {error}") from error
-
-
-def upright_rgb(path: str | os.PathLike[str]) -> Iterator[Rgb]:
-    """Every frame of any video as it is shown, as of `reader.upright_frames`, but of an RGB video as it is stored.
-
-    Raises:
-        InputError: It cannot be read, or is damaged, which is known at its end.
-    """
-    with _StoredRgb(path) as video:
-        for frame in video:
-            yield upright(frame.rgb, video.info)
-        if video.damage:
-            raise InputError(f"{shown_name(path)}: is damaged: {video.damage}; mend it or take it out")
-
-
-class _StoredRgb(VideoReader):
-    """A reader that makes the RGB of an RGB video from what is stored, not from its planes, which are rounded YUV."""
-
-    def _read(self, frame: av.VideoFrame) -> Frame:
-        read = super()._read(frame)
-        return replace(read, to_rgb=partial(_rgb_of, frame)) if is_rgb(frame.format) else read
-
-
-def _rgb_of(frame: av.VideoFrame) -> Rgb:
-    deep = max(component.bits for component in frame.format.components) > 8
-    rgb: Rgb = frame.to_ndarray(format="rgb48le" if deep else "rgb24")
-    return rgb
 
 
 def _to_frame(picture: NDArray[Any], pixels: Pixels) -> av.VideoFrame:

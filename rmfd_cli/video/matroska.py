@@ -4,6 +4,7 @@ A demuxer that meets nonsense looks for the next cluster and goes on from there;
 """
 
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,7 @@ CLUSTER_ID = b"\x1f\x43\xb6\x75"
 _RANGE = (b"\x16\x54\xae\x6b", b"\xae", b"\xe0", b"\x55\xb0", b"\x55\xb9")
 """The way to it: tracks, a track, its video, the colour of that (RFC 9559, 5.1.4.1.28)."""
 _FULL = b"\x02"
+_CRC32 = b"\xbf\x84"
 
 _HEADER_BYTES = 12
 """Of an element at most: four of its identifier, eight of its length."""
@@ -76,10 +78,18 @@ def tag_full_range(path: Path) -> None:
     with path.open("r+b") as file:
         if file.read(4) != EBML_MAGIC or (segment := segment_of(file)) is None:
             return
-        place = _first(file, segment[0], segment[1] or path.stat().st_size, _RANGE)
-        if place is not None and place[1] - place[0] == len(_FULL):
-            file.seek(place[0])
-            file.write(_FULL)
+        end = segment[1] or path.stat().st_size
+        tracks, place = (_first(file, segment[0], end, way) for way in (_RANGE[:1], _RANGE))
+        if tracks is None or place is None or place[1] - place[0] != len(_FULL):
+            return
+        file.seek(place[0])
+        file.write(_FULL)
+        file.seek(tracks[0])
+        content = file.read(tracks[1] - tracks[0])
+        # Where there is a checksum, it comes first, and is one of all behind it (RFC 8794, 11.3.1).
+        if content.startswith(_CRC32):
+            file.seek(tracks[0] + len(_CRC32))
+            file.write(zlib.crc32(content[len(_CRC32) + 4 :]).to_bytes(4, "little"))
 
 
 def _first(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...]) -> tuple[int, int] | None:

@@ -79,7 +79,9 @@ class PictureReader:
     jump: str | None = None
     """Likewise: pictures are numbered."""
     left_behind: tuple[str, ...]
-    """A line for what is lost of the pictures."""
+    """A line for each thing that is lost of the pictures so far."""
+    rounding: tuple[str, ...] = ()
+    """As of `VideoReader`: what becomes of pictures in a video is asked for."""
 
     def __init__(
         self, row: PictureRow, start_seconds: float | None = None, end_seconds: float | None = None, lossless: bool = False
@@ -124,6 +126,7 @@ class PictureReader:
     def __iter__(self) -> Iterator[Frame]:
         for number, path in enumerate(self._wanted):
             rgb = read_rgb(path)
+            self.left_behind += tuple(line for line in left_out(path) if line not in self.left_behind)
             if rgb.shape != self._like.shape or rgb.dtype != self._like.dtype:
                 raise InputError(f"{path}: is {_size(rgb)}, the first picture {_size(self._like)}; sort them into folders")
             yield Frame(planes=(), to_rgb=partial(np.asarray, rgb), pts=number)

@@ -27,6 +27,7 @@ from rmfd_cli.video.colour import (
     native_format,
     nearest_planar,
     plane_array,
+    stored_rgb,
     to_planar,
     to_rgb,
     upright,
@@ -74,7 +75,9 @@ class VideoReader:
     traits: Traits | None
     """What the first picture carries of a source that is read once only; None of one that can be looked into again."""
     left_behind: tuple[str, ...]
-    """A line for each stream of such a source that is lost, and for what is lost of the pictures."""
+    """A line for each stream of such a source that is lost."""
+    rounding: tuple[str, ...] = ()
+    """A line for what planes lose that are made of other pictures."""
     damage: str | None = None
     """After the last frame: None if all is well, else what is missing or broken, in a few words."""
     jump: str | None = None
@@ -121,7 +124,7 @@ class VideoReader:
             self.left_behind = left_behind(self._container, self._stream.index) if once else ()
             if is_rgb(first.format):
                 stored = self.info.format.name
-                self.left_behind += (f"its pictures are RGB: they are worked on and stored as {stored}, which rounds them",)
+                self.rounding = (f"its pictures are RGB: they are worked on and stored as {stored}, which rounds them",)
             self._origin = int(first.pts or 0) if self._stream.start_time is None else int(self._stream.start_time)
             self._first_tick = None if start_seconds is None else self._tick(start_seconds)
             self._end_tick = None if end_seconds is None else self._tick(end_seconds)
@@ -253,8 +256,7 @@ class VideoReader:
             if self._first_tick is None or pts >= self._first_tick:
                 corrupt_frames += frame.is_corrupt
                 self.is_interlaced |= frame.interlaced_frame
-                until = pts + (frame.duration or 0)
-                self.last_ticks = (until if self._end_tick is None else min(until, self._end_tick)) - pts
+                self.last_ticks = self._shown_ticks(frame)
                 new = inside_of(carried_by(frame, self._stream))
                 self.inside += tuple(name for name in new if name not in self.inside)
                 yield self._read(frame)
@@ -262,6 +264,14 @@ class VideoReader:
             raise InputError(f"{self._name}: changed while it was read; copy it first, or wait until it is complete")
         self.damage = self._verdict(corrupt_frames)
         self.jump = clock.remark()
+
+    def _shown_ticks(self, frame: av.VideoFrame) -> int:
+        """How long a frame is shown, up to the end tick; 0 if nobody knows."""
+        if "mp4" in self._container.format.name and self._stream.codec_context.has_b_frames:
+            # What it says is how far its packets are from each other in the order of decoding.
+            return 0
+        until = int(frame.pts or 0) + (frame.duration or 0)
+        return (until if self._end_tick is None else min(until, self._end_tick)) - int(frame.pts or 0)
 
     def _refuse_transparent(self, frame: av.VideoFrame) -> None:
         if self._stream.metadata.get("alpha_mode") == "1" or is_transparent(frame, self._reformatter):
@@ -273,9 +283,10 @@ class VideoReader:
     def _read(self, frame: av.VideoFrame) -> Frame:
         self._refuse_transparent(frame)
         planar = to_planar(frame, self.info.format.name, self.info.colour, self._reformatter)
+        to_rgb_of_planes = partial(to_rgb, planar, self.info.colour, self._rgb_reformatter)
         return Frame(
             planes=tuple(np.array(plane_array(planar, index)) for index in range(len(planar.planes))),
-            to_rgb=partial(to_rgb, planar, self.info.colour, self._rgb_reformatter),
+            to_rgb=partial(stored_rgb, frame) if is_rgb(frame.format) else to_rgb_of_planes,
             pts=int(frame.pts or 0),
         )
 

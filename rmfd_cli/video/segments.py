@@ -10,12 +10,12 @@ from types import TracebackType
 from rmfd_cli.errors import OutputError
 from rmfd_cli.options import SEGMENT_FRAMES
 from rmfd_cli.types import Planes
-from rmfd_cli.video.arguments import PROGRAM_OPTIONS
+from rmfd_cli.video.arguments import PROGRAM_OPTIONS, muxer_options
 from rmfd_cli.video.checking import Span
 from rmfd_cli.video.encoding import Run
 from rmfd_cli.video.joining import check_joinable, extradata, join, joined_suffix, piece_suffix
 from rmfd_cli.video.work import Work
-from rmfd_cli.video.writer import VideoWriter
+from rmfd_cli.video.writer import STALL_SECONDS, VideoWriter
 
 
 class SegmentWriter:
@@ -62,7 +62,8 @@ class SegmentWriter:
                 self._end_segment(self._run)
 
     def _end_segment(self, run: Run) -> None:
-        self._writer.finish_segment(run, self._path, self._span)
+        run.finish(STALL_SECONDS, self._path)
+        self._writer.secure(self._path, self._span)
         run.kill()
         self._run = None
         done = self._work.segments
@@ -83,7 +84,7 @@ class SegmentWriter:
             suffix = joined_suffix(pieces, pieces[0].suffix)
             if len(pieces) > 1 or pieces[0].suffix != suffix:
                 path = self._new_path(suffix)
-                options = self._writer.muxer_options(path)
+                options = muxer_options(path.suffix, self._writer.time_base)
                 join(pieces, path, {name: value for name, value in options.items() if name not in PROGRAM_OPTIONS})
                 self._writer.secure(path, self._all)
                 pieces = [self._work.replace_all(path, self._all)]

@@ -9,9 +9,10 @@ import av
 
 from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.types import VideoInfo
+from rmfd_cli.video.containers import container_of
 from rmfd_cli.video.location import shown_name
 from rmfd_cli.video.opening import open_input
-from rmfd_cli.video.streams import Companions, container_of
+from rmfd_cli.video.streams import Companions
 
 _LEAST_TOLERANCE = Fraction(1, 500)
 """Seconds: times of Matroska are rounded to milliseconds, and so may the first one be that the others are counted from."""

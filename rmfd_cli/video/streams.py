@@ -1,136 +1,20 @@
 """What travels beside the video: which streams of a source a container can take, and as what."""
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from rmfd_cli.errors import InputError, UsageError
-from rmfd_cli.options import USUAL_CODEC, Encoding
+from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.types import VideoInfo
+from rmfd_cli.video.containers import TEXT, TIME_CODE, Container
 from rmfd_cli.video.opening import open_input
-
-_NOTES = frozenset(("chapters", "tags", "languages of tracks", "titles of tracks", "roles of tracks"))
-_TIME_CODE = "time code"
-
-
-@dataclass(frozen=True)
-class Container:
-    """What a kind of file can hold besides video and audio."""
-
-    text_subtitles: str | None
-    """The codec that text subtitles are turned into; None where there is no room for them."""
-    copied_subtitles: frozenset[str]
-    """Subtitle codecs that are taken as they are."""
-    attachments: bool
-    pictures: bool
-    """Whether cover art is taken as a stream; where not, it is attached if attachments are taken."""
-    data: bool
-    """Whether some data streams (telemetry) are taken."""
-    shifts_times: bool = False
-    """Whether nothing may be before zero in it, so that all times are moved by the same amount."""
-    holds: frozenset[str] = _NOTES | {_TIME_CODE}
-    """What it has a place for besides streams."""
-    tags: frozenset[str] | None = None
-    """The tags that it has a place for; None for any, where `holds` names them."""
-    lost_tags: frozenset[str] = frozenset()
-    """Those that it has no place for."""
-    codecs: tuple[str, ...] = ()
-    """The encoders whose frames come back one by one; empty if it does not matter."""
-    usual_codec: str = USUAL_CODEC
-    """What its video is coded with unless asked otherwise."""
-    rate: Literal["any", "gaps", "steady"] = "any"
-    """Whether it holds frames at any time, or of one frame rate only, with frames left out or without."""
-    begins_together: bool = False
-    """Whether sound begins with the first frame, wherever it began."""
-    ends_together: bool = False
-    """Whether sound ends with the last frame at the latest."""
-    pieces: str = ""
-    """The suffix of another container for pieces of its video, which keeps times and packets as they are; empty for its own."""
-    in_order: bool = False
-    """Whether frames have to be stored in the order in which they are shown, which leaves out B-frames."""
-    most_seconds: float | None = None
-    """After which its clock begins again."""
-
-    def takes_tag(self, key: str) -> bool:
-        """Whether it has a place for a tag, whose key is in lower case."""
-        return "tags" in self.holds and key not in self.lost_tags and (self.tags is None or key in self.tags)
-
-
-_TEXT = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
-_MP4 = Container("mov_text", frozenset({"mov_text", "dvd_subtitle"}), attachments=False, pictures=True, data=True)
-_MOV = replace(_MP4, pictures=False)
-_MATROSKA = Container(
-    "subrip",
-    frozenset({"subrip", "ass", "ssa", "webvtt", "dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle"}),
-    attachments=True,
-    pictures=False,
-    data=False,
-)
-_3GP = Container("mov_text", frozenset({"mov_text"}), attachments=False, pictures=False, data=False, holds=_NOTES)
-_NUT = Container(
-    None, frozenset(), attachments=False, pictures=False, data=False, shifts_times=True, holds=_NOTES, pieces=".mov"
-)
-_FLV = replace(_NUT, holds=frozenset({"tags"}))
-# A clock of 33 bits at 90 kHz (ISO/IEC 13818-1).
-_MPEG_SECONDS = 2**33 / 90_000
-_TS = replace(
-    _NUT,
-    copied_subtitles=frozenset({"dvb_subtitle"}),
-    holds=frozenset({"languages of tracks"}),
-    most_seconds=_MPEG_SECONDS,
-)
-_WEBM = Container("webvtt", frozenset({"webvtt"}), attachments=False, pictures=False, data=False, usual_codec="libvpx-vp9")
-_PROGRAM_STREAM = replace(
-    _NUT,
-    holds=frozenset(),
-    codecs=("mpeg1video", "mpeg2video"),
-    usual_codec="mpeg2video",
-    most_seconds=_MPEG_SECONDS,
-)
-_RIFF_TAGS = frozenset(("title", "artist", "album", "comment", "copyright", "date", "genre", "track"))
-_AVI = replace(
-    _NUT,
-    holds=frozenset({"tags", "titles of tracks"}),
-    tags=_RIFF_TAGS,
-    usual_codec="mpeg4",
-    rate="gaps",
-    begins_together=True,
-    pieces=".mkv",
-    in_order=True,
-)
-_ASF = replace(
-    _NUT,
-    holds=frozenset({"tags", "chapters", "languages of tracks"}),
-    lost_tags=frozenset({"creation_time"}),
-    usual_codec="wmv2",
-    pieces=".nut",
-    in_order=True,
-)
-_MXF = replace(
-    _NUT,
-    holds=frozenset({_TIME_CODE}),
-    usual_codec="mpeg2video",
-    rate="steady",
-    begins_together=True,
-    ends_together=True,
-    pieces=".mkv",
-    in_order=True,
-)
-_OGG = replace(_NUT, holds=frozenset(), usual_codec="libtheora", rate="steady", pieces=".mkv", in_order=True)
-
-CONTAINERS = {
-    **{".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".3gp": _3GP, ".3g2": _3GP, ".mkv": _MATROSKA, ".webm": _WEBM},
-    **{".ts": _TS, ".m2ts": _TS, ".mts": _TS, ".nut": _NUT, ".flv": _FLV},
-    **{".mpg": _PROGRAM_STREAM, ".mpeg": _PROGRAM_STREAM, ".vob": _PROGRAM_STREAM, ".wmv": _ASF, ".asf": _ASF},
-    **{".avi": _AVI, ".mxf": _MXF, ".ogv": _OGG},
-}
-"""By lower-case suffix: those that can keep the time of every frame, if need be of one frame rate (docs/inputs.md)."""
 
 _KEPT_VIDEO_TAGS = ("language", "title", "handler_name", "timecode", "creation_time")
 
@@ -182,6 +66,10 @@ class Companions:
     """Whether some tags of the source are none that MP4 has boxes for, e.g. those of a phone."""
     video_tags: tuple[tuple[str, str], ...]
     """Names and values of the tags of the source's video stream that its replacement keeps."""
+    time_code_tags: tuple[tuple[str, str], ...]
+    """Names and values of time codes among the tags of the source as a whole."""
+    has_time_code: bool
+    """Whether there is one anywhere."""
     source_start_seconds: Fraction
     """The earliest time in the source."""
     video_start_seconds: Fraction
@@ -214,38 +102,13 @@ _NONE = Companions(
     brand_tags=(),
     has_foreign_tags=False,
     video_tags=(),
+    time_code_tags=(),
+    has_time_code=False,
     source_start_seconds=Fraction(0),
     video_start_seconds=Fraction(0),
     sound_starts_seconds={},
     warnings=(),
 )
-
-
-def container_of(target: Path) -> Container:
-    """The container that the name of `target` asks for.
-
-    Raises:
-        UsageError: Its suffix is missing or not among `CONTAINERS`.
-    """
-    container = CONTAINERS.get(target.suffix.lower())
-    if container is None:
-        what = f"'{target.suffix}' is no container that keeps every frame's time" if target.suffix else "the name has no suffix"
-        raise UsageError(f"{target}: {what}; use one of {' '.join(CONTAINERS)}")
-    return container
-
-
-def coded_for(target: Path, encoding: Encoding) -> Encoding:
-    """`encoding` with the codec that `auto` stands for.
-
-    Raises:
-        UsageError: There is no such container, or it loses frames of the codec that is asked for.
-    """
-    container = container_of(target)
-    if encoding.codec == "auto":
-        return replace(encoding, codec=container.usual_codec)
-    if container.codecs and encoding.codec not in container.codecs:
-        raise UsageError(f"{target}: loses frames of {encoding.codec}; leave --codec out, or use {', '.join(container.codecs)}")
-    return encoding
 
 
 def companions(info: VideoInfo, container: Container) -> Companions:
@@ -267,12 +130,56 @@ def companions(info: VideoInfo, container: Container) -> Companions:
         raise InputError(f"{info.name}: cannot be read: {error}") from error
 
 
-def tracks_with_sound(info: VideoInfo) -> int:
-    """How many audio tracks of a source have anything in them; the source is read until all have, or to its end.
+def unpacked(covers: Sequence[Cover]) -> tempfile.TemporaryDirectory[str] | None:
+    """A folder with cover pictures under their numbers, to be cleaned up; None if there are none.
 
     Raises:
-        InputError: It cannot be opened.
+        OutputError: There is no room for them.
     """
+    if not covers:
+        return None
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="rmfd-")
+        for number, cover in enumerate(covers):
+            Path(folder.name, str(number)).write_bytes(cover.data)
+    except OSError as error:
+        raise OutputError(f"{tempfile.gettempdir()}: cannot hold the cover picture: {error.strerror or error}") from error
+    return folder
+
+
+def unfit(kinds: list[str], along: Companions) -> str | None:
+    """The kind of stream of which a trial has fewer than it was given: some containers take everything, as unknown data."""
+    meant = {"video": 1} | along.counts
+    return next((kind for kind, count in meant.items() if kinds.count(kind) < count), None)
+
+
+def missing_tracks(kinds: list[str], along: Companions, source: VideoInfo, is_cut: bool) -> list[str]:
+    """A line for each kind of track of which a file has fewer than it should.
+
+    Args:
+        kinds: Of the file's streams.
+        along: What should be in it.
+        source: Where they come from.
+        is_cut: Whether the target begins later, or ends earlier.
+
+    Raises:
+        OutputError: Sound is missing that the source has.
+    """
+    # A cover that is attached comes back as a picture of its own.
+    kinds = kinds + ["attachment"] * len(along.covers)
+    lines = []
+    for kind, meant in along.counts.items():
+        if (found := kinds.count(kind)) < meant:
+            lost = f"{found} of {meant} {kind} tracks are in the file"
+            if kind == "audio" and not is_cut and found < _tracks_with_sound(source):
+                raise OutputError(lost)
+            why = "silent between --start and --end" if is_cut else "empty"
+            lines.append(f"{lost}; the others are {why}" if kind in ("audio", "subtitle") else lost)
+    return lines
+
+
+def _tracks_with_sound(info: VideoInfo) -> int:
+    """How many audio tracks of a source have anything in them; it is read until all have, or to its end."""
     assert info.path is not None
     try:
         with open_input(info.path) as source:
@@ -311,7 +218,7 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
             continue
         if stream.type == "audio" or (stream.type == "subtitle" and name in container.copied_subtitles):
             kept.append(index)
-        elif stream.type == "subtitle" and name in _TEXT and container.text_subtitles:
+        elif stream.type == "subtitle" and name in TEXT and container.text_subtitles:
             kept.append(index)
             converted[index] = container.text_subtitles
         elif (stream.type == "attachment" and container.attachments) or (_is_picture(stream) and container.pictures):
@@ -344,6 +251,8 @@ def _choose(source: Any, video_index: int, container: Container) -> Companions:
         brand_tags=tuple(key for key in source.metadata if key.lower() in BRAND_TAGS),
         has_foreign_tags=any(key.lower() not in (*_MP4_TAGS, *BRAND_TAGS) for key in source.metadata),
         video_tags=tuple((key, value) for key, value in video.metadata.items() if key.lower() in _KEPT_VIDEO_TAGS),
+        time_code_tags=tuple(_time_codes(source)),
+        has_time_code=any(any(_time_codes(one)) for one in (source, *source.streams)),
         source_start_seconds=Fraction(source.start_time or 0, av.time_base),
         video_start_seconds=(video.start_time or 0) * Fraction(video.time_base),
         sound_starts_seconds=_first_packets(source, sounds) if container.begins_together else {},
@@ -360,13 +269,18 @@ def _without_place(source: Any, kept: Iterable[int], chapter_count: int, contain
     found = {
         "chapters": chapter_count > 0,
         "tags": bool(tags),
-        _TIME_CODE: any("timecode" in map(str.lower, one.metadata) for one in (source, *source.streams)),
+        TIME_CODE: any(any(_time_codes(one)) for one in (source, *source.streams)),
         "languages of tracks": any(stream.metadata.get("language", "und") != "und" for stream in streams),
         "titles of tracks": any("title" in stream.metadata or _title(stream) for stream in streams),
         "roles of tracks": any(stream.disposition & ~Disposition.default for stream in streams),
     }
     lost = [name for name, is_there in found.items() if is_there and name not in holds]
     return [f"tags ({', '.join(tags)})" if name == "tags" else name for name in lost]
+
+
+def _time_codes(tagged: Any) -> Iterable[tuple[str, str]]:
+    """Among the tags of a file or a stream."""
+    return ((key, value) for key, value in tagged.metadata.items() if key.lower() == "timecode")
 
 
 def _first_packets(source: Any, streams: list[Any]) -> dict[int, Fraction]:

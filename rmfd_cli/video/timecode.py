@@ -3,15 +3,15 @@
 import re
 from fractions import Fraction
 
-_TEXT = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
+_TEXT = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d+)")
 
 
 def later(text: str, frames: int, rate: Fraction) -> str | None:
     """The time code so many frames on; None where there is none in the text.
 
     Args:
-        text: `HH:MM:SS:FF`, or with `;` before the frames for drop-frame code, which leaves out numbers, so as to
-            keep up with the clock at 30/1.001 frames per second or twice that.
+        text: `HH:MM:SS:FF`, or with `;` before the frames for drop-frame code, which leaves out numbers, so as to keep up with
+            the clock at 30/1.001 frames per second or twice that. Below ten frames per second FFmpeg writes one F.
         frames: From 0 up.
         rate: Frames per second.
     """
@@ -27,4 +27,4 @@ def later(text: str, frames: int, rate: Fraction) -> str | None:
     # The first minute of ten is whole.
     ones, rest = (0, rest) if rest < 60 * base else ((rest - dropped) // minute, (rest - dropped) % minute + dropped)
     hours, minutes = divmod(10 * tens + ones, 60)
-    return f"{hours:02d}:{minutes:02d}:{rest // base:02d}{match[4]}{rest % base:02d}"
+    return f"{hours:02d}:{minutes:02d}:{rest // base:02d}{match[4]}{rest % base:0{len(match[5])}d}"

@@ -1,7 +1,6 @@
 """Frames to file: encode planes with ffmpeg, every other stream of the source copied beside them, all or nothing."""
 
 import contextlib
-import math
 import os
 import tempfile
 from fractions import Fraction
@@ -12,32 +11,31 @@ from typing import Any
 from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import Planes, VideoInfo
-from rmfd_cli.video import ffmpeg, timecode
-from rmfd_cli.video.arguments import encoding_options, is_mp4, longer_end, muxer_options, picture_options
+from rmfd_cli.video import arguments, ffmpeg
 from rmfd_cli.video.checking import Found, Span, check_frames, stream_kinds
-from rmfd_cli.video.encoding import Run, Settings, grey
+from rmfd_cli.video.containers import coded_for, container_of
+from rmfd_cli.video.encoding import Run, Settings
 from rmfd_cli.video.keeping import denies_full_range, lost_in_target, lost_inside
 from rmfd_cli.video.location import NETWORK_SECONDS, is_url
 from rmfd_cli.video.matroska import tag_full_range
 from rmfd_cli.video.place import check_target, create_temporary
 from rmfd_cli.video.steady import moved_sound, steady_for
-from rmfd_cli.video.streams import coded_for, companions, container_of, tracks_with_sound
+from rmfd_cli.video.streams import companions, missing_tracks, unfit, unpacked
 from rmfd_cli.video.traits import PLAIN, Traits
 from rmfd_cli.video.trial import choose_encoder
 
 STALL_SECONDS = 120.0
 """An encoder that takes no data for so long is given up, and one that has them all and adds nothing to its file."""
-_OFF_SECONDS = Fraction(1, 10)
-"""What nobody misses of the last frame's time, in a row of slides or a recorded screen."""
-_ROUNDING = Fraction(1, 20)
-"""Of a frame."""
+_MISSED_SECONDS = Fraction(1, 2)
+"""Of the last frame's time: so much is missed, in a row of slides or a recorded screen."""
+_DEFAULT_RATE = Fraction(25)
 _PROBE_STALL_SECONDS = 8.0
 _PROBE_SECONDS = 60.0
-_PROBE_BYTES = 160_000  # more than a pipe holds: written only if somebody reads
 _PROBE_FRAMES = 12
 """Of containers that are not known from their beginning alone."""
 
 # What muxers say of a stream that they have no place for.
+_HINT = "; .mkv takes nearly every kind of stream"
 _MISFIT = ("supported", "Unsupported", "implemented", "Could not find tag")
 
 
@@ -88,12 +86,13 @@ class VideoWriter:
         """
         self.warnings: list[str] = []
         self.target = Path(os.path.realpath(target))
-        self._source = source
+        self._source, self.time_base = source, source.time_base
         self._width, self._height = size_px or (source.width_px, source.height_px)
         self._encoding = encoding or Encoding()
         self._binary_wish = binary
         self._overwrite = overwrite
         self._start_seconds, self._end_seconds = start_seconds, end_seconds
+        self._is_cut = start_seconds is not None or end_seconds is not None
         self._traits = traits
         self._stall_seconds = stall_seconds
         self._work = work
@@ -125,13 +124,15 @@ class VideoWriter:
         between = self._start_seconds, self._end_seconds
         self._steady = steady_for(self.target, self._settings.codec, self._source, *between)
         self.warnings += moved_sound(self.target, self._companions, self._start_seconds)
-        self.shift_ticks = self._choose_shift()
+        self.shift_ticks = arguments.shift_of(self._source, self._companions, self._start_seconds)
         self._temporary = create_temporary(self._work or self.target.parent, self.target)
         try:
-            self._unpack_covers()
+            self._covers = unpacked(self._companions.covers)
             made = self._probe()
-            if self._container.shifts_times:
-                self._check_streams(stream_kinds(made))
+            if self._container.shifts_times and (kind := unfit(stream_kinds(made), self._companions)):
+                raise OutputError(
+                    f"{self.target}: the codec of its {kind} does not fit; .mkv takes nearly every kind of stream"
+                )
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
             self.warnings += lost_in_target(self._temporary, self.target, self._settings.codec, self._source, self._traits)
             if self._work is None:
@@ -154,27 +155,6 @@ class VideoWriter:
         self._discard()
         return self._settings, self._companions.counts
 
-    def _choose_shift(self) -> int:
-        """How many ticks are taken off every time, audio included; those of a source read once are known with its first."""
-        along = self._companions
-        if self._source.path is None:
-            return 0
-        if self._start_seconds:
-            shift = Fraction(repr(float(self._start_seconds))) + along.video_start_seconds
-        else:
-            shift = along.source_start_seconds if self._source.clock_is_arbitrary else Fraction(0)
-        return math.floor(shift / self._source.time_base + Fraction(1, 2))
-
-    def _unpack_covers(self) -> None:
-        if not self._companions.covers:
-            return
-        try:
-            self._covers = tempfile.TemporaryDirectory(prefix="rmfd-")
-            for number, cover in enumerate(self._companions.covers):
-                (Path(self._covers.name) / str(number)).write_bytes(cover.data)
-        except OSError as error:
-            raise OutputError(f"{tempfile.gettempdir()}: cannot hold the cover picture: {error.strerror or error}") from error
-
     def _command(self, probe: bool = False, joined: Path | None = None, filters: str | None = None) -> list[str]:
         """What makes the target: encodes frames from stdin, or copies the video of `joined`, through filters of packets."""
         info, along = self._source, self._companions
@@ -183,25 +163,17 @@ class VideoWriter:
         target: dict[str, Any] = {
             "c": "copy",
             **({} if joined else self._encoding_options()),
-            **{f"c:{position}": along.converted[i] for position, i in enumerate(along.streams, 1) if i in along.converted},
-            **{f"metadata:s:{k}": [f"title={along.titles[i]}"] for k, i in enumerate(along.streams, 1) if i in along.titles},
-            **self.muxer_options(self.target),
+            **arguments.companion_options(along, self._covers.name if self._covers else ""),
+            **arguments.muxer_options(self.target.suffix, tick),
             "map_metadata": metadata,
             "map_chapters": metadata,
             "disposition:v:0": "default",
             "max_muxing_queue_size": "9999",
         }
-        if filters:
-            target["bsf:v:0"] = filters
-        if along.video_tags:
-            target["metadata:s:v:0"] = [f"{name}={self._as_cut(name, value)}" for name, value in along.video_tags]
-        if along.brand_tags:
-            target["metadata"] = [f"{key}=" for key in along.brand_tags]
-        if self._covers is not None:
-            target["attach"] = [str(Path(self._covers.name) / str(number)) for number in range(len(along.covers))]
-        for position, cover in enumerate(along.covers, 1 + len(along.streams)):
-            target[f"metadata:s:{position}"] = [f"filename={cover.name}", f"mimetype={cover.media_type}"]
-        if is_mp4(self.target.suffix):
+        of_video, of_file = arguments.tags_from(along, self._start_seconds, info.frame_rate)
+        some = {"bsf:v:0": filters, "metadata:s:v:0": of_video, "metadata": of_file}
+        target |= {name: value for name, value in some.items() if value}
+        if arguments.is_mp4(self.target.suffix):
             target["movflags"] = "+faststart+use_metadata_tags" if along.has_foreign_tags else "+faststart"
         source: dict[str, Any] = {}
         if info.path is not None and is_url(info.path):
@@ -217,27 +189,16 @@ class VideoWriter:
             # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
             end = along.video_start_seconds + Fraction(self._end_seconds) - self.shift_ticks * tick
             target["t"] = _seconds(end + max(tick, Fraction(1, 1000)))
-        pictures = picture_options(self._binary, info, self._traits)
+        pictures = arguments.picture_options(self._binary, info, self._traits)
         first = {} if joined else self._settings.first_options
-        path = str(self._temporary)
-        stills = along.pictures if self._start_seconds is not None or self._end_seconds is not None else ()
+        path, stills = str(self._temporary), along.pictures if self._is_cut else ()
         return ffmpeg.command(self._binary, pictures, info.path, source, along.streams, path, target, first, joined, stills)
 
-    def _as_cut(self, tag: str, value: str) -> str:
-        """A tag of the video as it is true of a video that begins later."""
-        if tag.lower() != "timecode" or not self._start_seconds or self._source.frame_rate is None:
-            return value
-        # A time that the container rounds is that of its frame.
-        frames = math.ceil(Fraction(repr(float(self._start_seconds))) * self._source.frame_rate - _ROUNDING)
-        return timecode.later(value, frames, self._source.frame_rate) or value
-
     def _encoding_options(self) -> dict[str, Any]:
-        tick = 1 / self._steady.rate if self._steady else self._source.time_base
-        return encoding_options(self._settings, self._source, self._traits, self._height, tick, self._container.in_order)
-
-    def muxer_options(self, path: Path) -> dict[str, str]:
-        """What the muxer of a file with the target's video has to be told for exact times."""
-        return muxer_options(path.suffix, self._source.time_base)
+        tick = 1 / self._steady.rate if self._steady else self.time_base
+        return arguments.encoding_options(
+            self._settings, self._source, self._traits, self._height, tick, self._container.in_order
+        )
 
     def _probe(self) -> Path:
         """Let ffmpeg encode and mux a moment of grey: what it refuses, it refuses now, not after hours."""
@@ -253,30 +214,19 @@ class VideoWriter:
         self._companions = self._companions.without_data()
         return self._probe_once()
 
-    def _check_streams(self, kinds: list[str]) -> None:
-        """See whether the moment of grey came back as what it was: some containers take everything, as unknown data."""
-        meant = {"video": 1} | self._companions.counts
-        if missing := [kind for kind, count in meant.items() if kinds.count(kind) < count]:
-            raise OutputError(
-                f"{self.target}: the codec of its {missing[0]} does not fit; .mkv takes nearly every kind of stream"
-            )
-
     def _probe_once(self) -> Path:
         assert self._temporary is not None
-        size = self._width, self._height
-        picture = grey(self._source.format, size)
-        frame_bytes = sum(plane.nbytes for plane in picture)
-        step = max(1, round(Fraction(1, 25) / self._source.time_base))
-        with Run(self._command(probe=True), self._source, size, _PROBE_STALL_SECONDS) as run:
+        rates = [self._source.frame_rate, self._steady.rate if self._steady else None]
+        # Not closer than the frames themselves, or than the target's clock can tell apart.
+        rate = min([_DEFAULT_RATE, *(rate for rate in rates if rate)])
+        least = _PROBE_FRAMES if self._container.shifts_times else 1
+        with Run(self._command(probe=True), self._source, (self._width, self._height), _PROBE_STALL_SECONDS) as run:
             try:
-                least = _PROBE_FRAMES if self._container.shifts_times else 1
-                for number in range(max(least, math.ceil(_PROBE_BYTES / frame_bytes))):
-                    run.write(picture, number * step)
+                run.write_grey(rate, least)
                 run.finish(_PROBE_SECONDS)
             except OutputError as error:
                 is_misfit = self.target.suffix.lower() != ".mkv" and any(word in str(error) for word in _MISFIT)
-                hint = "; .mkv takes nearly every kind of stream" if is_misfit else ""
-                raise OutputError(f"{self.target}: {error}{hint}") from error
+                raise OutputError(f"{self.target}: {error}{_HINT if is_misfit else ''}") from error
         if not self._temporary.stat().st_size:
             raise OutputError(f"{self.target}: {self._binary} ended without an error and without a file")
         self._put_right(self._temporary)
@@ -338,19 +288,10 @@ class VideoWriter:
         Args:
             path: The file, whose suffix is one of those that hold every time.
         """
-        options = {**self._encoding_options(), **self.muxer_options(path)}
-        pictures = picture_options(self._binary, self._source, self._traits)
+        options = {**self._encoding_options(), **arguments.muxer_options(path.suffix, self.time_base)}
+        pictures = arguments.picture_options(self._binary, self._source, self._traits)
         first = self._settings.first_options
         return self._encode(ffmpeg.command(self._binary, pictures, None, {}, (), str(path), options, first))
-
-    def finish_segment(self, run: Run, path: Path, meant: Span) -> None:
-        """Wait until a segment is on the disk, and check it.
-
-        Raises:
-            OutputError: The encoder failed, or the file is not what was written.
-        """
-        run.finish(self._stall_seconds, path)
-        self.secure(path, meant)
 
     def secure(self, path: Path, meant: Span) -> None:
         """Check a file of segments and bring it to the disk.
@@ -358,7 +299,7 @@ class VideoWriter:
         Raises:
             OutputError: It is not what was written, or the disk is full.
         """
-        check_frames(path, meant, self._source.time_base)
+        check_frames(path, meant, self.time_base)
         with path.open("rb") as file:
             os.fsync(file.fileno())
 
@@ -398,9 +339,9 @@ class VideoWriter:
                 lost = lost_in_target(self._temporary, self.target, self._settings.codec, self._source, self._traits)
                 self.warnings += [line for line in lost if line not in self.warnings]
             found = self._check(self._temporary)
-            if self._ends_early_or_late(found):
+            if self._ends_early(found):
                 found = self._with_end(found)
-            self._count_streams(found.kinds)
+            self.warnings += missing_tracks(found.kinds, self._companions, self._source, self._is_cut)
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
             if self.target.exists() and not self._overwrite:
@@ -413,45 +354,30 @@ class VideoWriter:
 
     def _check(self, path: Path) -> Found:
         held = self._container
-        return check_frames(path, self._written, self._source.time_base, held.shifts_times, held.in_order)
+        return check_frames(path, self._written, self.time_base, held.shifts_times, held.in_order)
 
-    def _ends_early_or_late(self, found: Found) -> bool:
-        """Whether the last frame is shown for much less time than in the source, or for more: encoders are not told."""
-        return self._last_ticks > 0 and abs(self._last_ticks * self._source.time_base - found.last_seconds) > _OFF_SECONDS
+    def _ends_early(self, found: Found) -> bool:
+        """Whether the last frame is shown for much less time than in the source, of which encoders are not told."""
+        usual = found.last_seconds or 1 / (self._source.frame_rate or _DEFAULT_RATE)
+        return self._last_ticks * self.time_base > usual + _MISSED_SECONDS
 
     def _with_end(self, found: Found) -> Found:
         """The file once more, its packets as they are, with the last frame shown as long as in the source."""
         assert self._temporary is not None
-        base, last = self._source.time_base, self._written.last_pts
-        filters = longer_end(self.target.suffix, last * base, self._last_ticks * base)
-        if filters is not None:
-            short = create_temporary(self._temporary.parent, self.target)
-            try:
-                os.replace(self._temporary, short)
-                ffmpeg.run(self._command(joined=short, filters=filters), self._stall_seconds, self._temporary)
-            finally:
-                short.unlink(missing_ok=True)
-            self._put_right(self._temporary)
-            found = self._check(self._temporary)
-        if self._ends_early_or_late(found):
-            meant, there = float(self._last_ticks * base), float(found.last_seconds)
-            self.warnings.append(f"the last frame is shown for {there:.2f} s, and in the source for {meant:.2f} s")
-        return found
-
-    def _count_streams(self, kinds: list[str]) -> None:
-        """See whether all streams are there."""
-        # A cover comes back as a picture of its own.
-        kinds = kinds + ["attachment"] * len(self._companions.covers)
-        is_cut = self._start_seconds is not None or self._end_seconds is not None
-        for kind, meant in self._companions.counts.items():
-            if (found := kinds.count(kind)) < meant:
-                lost = f"{found} of {meant} {kind} tracks are in the file"
-                if is_cut and kind != "video":
-                    self.warnings.append(f"{lost}; the others are silent between --start and --end")
-                elif kind == "audio" and found < tracks_with_sound(self._source):
-                    raise OutputError(lost)
-                else:
-                    self.warnings.append(f"{lost}; the others are empty" if kind == "audio" else lost)
+        shown = self._last_ticks * self.time_base
+        filters = arguments.longer_end(self.target.suffix, self._written.last_pts * self.time_base, shown)
+        # A muxer that copies would number a time code by another rate.
+        if filters is None or self._companions.has_time_code:
+            self.warnings.append(f"the last frame is shown for {float(shown):.2f} s in the source, and for less in the target")
+            return found
+        short = create_temporary(self._temporary.parent, self.target)
+        try:
+            os.replace(self._temporary, short)
+            ffmpeg.run(self._command(joined=short, filters=filters), self._stall_seconds, self._temporary)
+        finally:
+            short.unlink(missing_ok=True)
+        self._put_right(self._temporary)
+        return self._check(self._temporary)
 
     def _discard(self) -> None:
         if self._run is not None:

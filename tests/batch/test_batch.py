@@ -271,6 +271,14 @@ def test_a_dry_run_finds_what_only_a_trial_finds(clip):
     assert os.listdir(".") == ["a.mp4"]
 
 
+def test_a_dry_run_speaks_of_the_target_and_not_of_its_trial(clip):
+    shutil.copy(clip(media.cfr), "a.mp4")
+    for target in ("new/{stem}.webm", "b.webm"):
+        said = derain("a.mp4", "-o", target, "--dry-run").stderr
+        assert f"{os.path.realpath(target.replace('{stem}', 'a'))}: ffmpeg failed: Only VP8" in said
+    assert os.listdir(".") == ["a.mp4"]
+
+
 def test_every_kind_of_video_in_a_folder_is_found(clip):
     Path("in").mkdir()
     for name in ("a.3g2", "b.mov", "c.mkv"):

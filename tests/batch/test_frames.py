@@ -135,8 +135,10 @@ def test_pictures_that_are_see_through_say_that_it_is_lost():
     picture = np.full((40, 60, 4), 200, np.uint8)
     for folder, is_told in (("a", False), ("b", True)):
         Path(folder).mkdir()
-        picture[..., 3] = 128 if is_told else 255
+        picture[..., 3] = 255
         cv2.imwrite(f"{folder}/1.png", picture)
+        picture[..., 3] = 128 if is_told else 255
+        cv2.imwrite(f"{folder}/2.png", picture)
         for target in (f"{folder}.mp4", f"{folder}-out"):
             result = derain(folder, "-o", target)
             assert result.exit_code == 0, result.stderr

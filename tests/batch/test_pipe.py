@@ -114,6 +114,13 @@ def test_what_goes_through_no_pipe_is_named(clip, tmp_path, kind, arguments, for
     assert [words in line for line in done.stderr.splitlines() if b"warning" in line] == [True]
 
 
+def test_pictures_that_are_rgb_are_named_before_a_pipe_too(tmp_path):
+    media.encode(tmp_path / "in.mkv", frames=3, codec=media.LOSSLESS, pix_fmt="bgr0")
+    for target in ("-o - > out", "-o - --dry-run"):
+        done = shell(f"{RMFD} derain in.mkv {target}", tmp_path)
+        assert b"pictures are RGB" in done.stderr + done.stdout
+
+
 @pytest.mark.parametrize("form", ["y4m", "nut"])
 def test_hdr_metadata_goes_through_no_pipe(clip, tmp_path, form):
     done = shell(f"{RMFD} derain {clip(media.hdr10)} -o - --pipe-format {form} > out", tmp_path)

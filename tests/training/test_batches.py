@@ -11,7 +11,7 @@ import torch
 from rmfd_cli.clips.pairs import find_pairs
 from rmfd_cli.errors import MachineError, TrainingError
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.training.batches import Draw, Sources, steps
+from rmfd_cli.training.batches import Draw, Sources, _share_of, steps
 from rmfd_cli.training.clips import load_clips
 from rmfd_cli.training.data import draw_batch
 from rmfd_cli.training.losses import LossWeights, losses
@@ -222,3 +222,11 @@ def test_clips_grow_in_three_stages(folder, tmp_path):
     growing = options(folder, tmp_path, steps=12, clip_frames_start=2, clip_frames=8)
     assert [update_frames(growing, batch) for batch in range(6)] == [2, 2, 5, 5, 8, 8]
     assert place(growing, 11) == (5, range(8, 16))
+
+
+@pytest.mark.parametrize(
+    ("share", "size", "mean"), [(0.25, 6, 1.5), (0.5, 2, 1.0), (0.75, 4, 3.0), (0.9, 2, 1.0), (0.5, 1, 0.5)]
+)
+def test_the_share_is_met_in_the_mean_unless_it_would_leave_nothing_to_the_rest(share, size, mean):
+    counts = [_share_of(size, share, np.random.default_rng(seed)) for seed in range(400)]
+    assert np.mean(counts) == pytest.approx(mean, abs=0.1)

@@ -3,15 +3,20 @@
 import dataclasses
 import json
 import resource
+import shutil
 
 import pytest
 import torch
 
 from rmfd_cli.errors import OutputError, TrainingError
-from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.checkpoint import export_weights, load_model
+from rmfd_cli.training.batches import Sources
 from rmfd_cli.training.checkpoints import BEST, checkpoint_path, checkpoints, read_checkpoint
+from rmfd_cli.training.clips import load_clips
+from rmfd_cli.training.fingerprint import fingerprint
 from rmfd_cli.training.learner import make_learner
 from rmfd_cli.training.loop import continue_from, train
+from rmfd_cli.training.losses import LossWeights
 from rmfd_cli.training.parallel import Ranks
 from tests import media
 from tests.training.runs import CPU, TINY, options
@@ -229,3 +234,60 @@ def test_something_else_is_no_checkpoint(folder, tmp_path):
         train(options(folder, tmp_path), TINY, resume=tmp_path / "picture.pt")
     with pytest.raises(TrainingError, match="there is no checkpoint"):
         train(options(folder, tmp_path), TINY, resume=tmp_path / "nowhere.pt")
+
+
+def test_equal_runs_write_equal_weights(whole, tmp_path):
+    model = load_model(whole / "rmfd.safetensors")
+    for name in "abcdef":
+        export_weights(model, tmp_path / name)
+    (content,) = {(tmp_path / name).read_bytes() for name in "abcdef"}
+    assert content.index(b'"config"') < content.index(b'"ranges"')
+    assert load_model(tmp_path / "a").ranges == model.ranges
+    assert_equal(tmp_path / "a", whole / "rmfd.safetensors")
+
+
+def saved_by(folder, out, **changes):
+    """The warnings of a run that goes on, after one that was saved half way."""
+    told: list[str] = []
+    train(options(folder, out, **changes), TINY, LossWeights(flow=0.1), resume="auto", on_warning=told.append)
+    return told
+
+
+def test_other_clips_or_weights_than_a_checkpoint_was_saved_with_are_told(folder, tmp_path):
+    train(options(folder, tmp_path / "a", steps=3), TINY, LossWeights(flow=0.1))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    shutil.copytree(tmp_path / "a", tmp_path / "c")
+    assert saved_by(folder, tmp_path / "a") == []
+    shutil.copytree(folder, tmp_path / "more")
+    media.cfr(tmp_path / "more" / "two.mp4", frames=8)
+    (line,) = saved_by(folder, tmp_path / "b", data=str(tmp_path / "more"))
+    assert line.startswith(f"{tmp_path / 'b' / 'checkpoints' / 'step-00000003.pt'} was saved by a run that learnt otherwise")
+    assert "(clips of --data)" in line
+    told: list[str] = []
+    train(options(folder, tmp_path / "c"), TINY, LossWeights(flow=0.3), resume="auto", on_warning=told.append)
+    assert len(told) == 1
+    assert "(weights: flow 0.1 there, 0.3 here)" in told[0]
+
+
+def test_a_checkpoint_that_does_not_tell_its_clips_is_not_doubted(folder, tmp_path):
+    train(options(folder, tmp_path, steps=3), TINY)
+    (path,) = checkpoints(tmp_path / "checkpoints")
+    content = read_checkpoint(path)
+    del content["config"]["clips"], content["config"]["weights"]["flow"]
+    torch.save(content, path)
+    assert saved_by(folder, tmp_path) == []
+
+
+def test_clips_are_known_by_their_names_and_shapes(folder, tmp_path):
+    def of(top, **changes):
+        wanted = options(top, tmp_path, **changes)
+        return fingerprint(wanted, Sources(load_clips(top)))
+
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert of(copy) == of(folder)
+    (copy / "one.mp4").rename(copy / "two.mp4")
+    renamed = of(copy)
+    assert renamed.keys() == {"--data"}
+    assert renamed != of(folder)
+    media.cfr(copy / "two.mp4", frames=5)
+    assert of(copy) != renamed

@@ -149,3 +149,11 @@ def test_simulated_and_real_clips_share_a_batch(clip):
     assert both.clean_known.flatten().tolist() == [1, 1, 0]
     assert torch.equal(both.hazy_known[:2], torch.ones_like(both.hazy_known[:2]))
     assert torch.equal(both.hazy_known[2:], real.hazy_known)
+
+
+@pytest.mark.parametrize("frames", [2, 3, 4])
+def test_clips_of_few_frames_are_told_what_their_neighbours_say(clip, frames):
+    batch = draw_real([clip], 1, 0, size=2, frames=frames, crop_px=32)
+    assert batch.rainy.shape == (2, frames, 3, 32, 32)
+    assert batch.hazy_known.shape[1] == batch.to_previous.shape[1] == frames
+    assert batch.hazy_known.float().mean((2, 3, 4)).amax(1).min() > 0.5

@@ -25,7 +25,7 @@ def copy(source: Path, target: Path, **options) -> list[str]:
     with VideoReader(source) as video, VideoWriter(target, video.info, traits=traits, **options) as writer:
         for frame in video:
             writer.write(frame.planes, frame.pts)
-    return [*writer.warnings, *video.left_behind]
+    return [*writer.warnings, *video.left_behind, *video.rounding]
 
 
 @pytest.mark.parametrize(

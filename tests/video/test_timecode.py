@@ -29,6 +29,10 @@ def test_so_many_frames_later_is_so_many_numbers_on(base, dropped, rate):
             assert later(codes[start], frames, rate) == codes[(start + frames) % len(codes)]
 
 
-@pytest.mark.parametrize("text", ["", "10:00:00", "noon", "1:2:3:4"])
+def test_at_low_rates_frames_have_one_digit():
+    assert later("01:00:00:3", 4, Fraction(5)) == "01:00:01:2"
+
+
+@pytest.mark.parametrize("text", ["", "10:00:00", "noon", "1:2:3:4", "01:00:00:"])
 def test_what_is_none_has_no_later_one(text):
     assert later(text, 5, Fraction(25)) is None

@@ -9,9 +9,9 @@ from rmfd_cli.errors import MachineError, UsageError
 from rmfd_cli.options import Encoding
 from rmfd_cli.types import PlaneFormat
 from rmfd_cli.video import hardware
+from rmfd_cli.video.containers import coded_for
 from rmfd_cli.video.encoding import encoder_settings
 from rmfd_cli.video.ffmpeg import Encoder
-from rmfd_cli.video.streams import coded_for
 from rmfd_cli.video.trial import choose_encoder
 from tests import media
 

@@ -1,5 +1,4 @@
 import os
-import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -9,16 +8,17 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from rmfd_cli.derain import derain
+from rmfd_cli.derain import derain, derain_in_segments
 from rmfd_cli.errors import MachineError, OutputError, OutputExistsError, UsageError
 from rmfd_cli.options import DerainOptions, Encoding
 from rmfd_cli.types import PlaneFormat
 from rmfd_cli.video import encoding as encoding_module
+from rmfd_cli.video import ffmpeg as ffmpeg_module
 from rmfd_cli.video.encoding import choose_pixel_format
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.writer import VideoWriter
 from tests import media
-from tests.stand_ins import change, unchanged
+from tests.stand_ins import change, unchanged, unchanged_from
 
 FFV1 = Encoding(codec="ffv1")
 
@@ -453,22 +453,58 @@ def test_a_sound_track_with_nothing_in_it_is_no_hindrance(clip, tmp_path, suffix
     assert warnings == ([] if suffix == ".mkv" else ["1 of 2 audio tracks are in the file; the others are empty"])
 
 
+def run(source: Path, target: Path, resumed: bool, options: DerainOptions = DerainOptions()) -> tuple[str, ...]:  # noqa: B008
+    if not resumed:
+        return derain(source, target, unchanged, options).warnings
+    return derain_in_segments(source, target, unchanged_from, {}, options, segment_frames=2).warnings
+
+
 @pytest.mark.parametrize("source", ["in.mkv", "in.mp4"])
 @pytest.mark.parametrize("target", ["out.mp4", "out.mov", "out.mkv", "out.webm"])
-def test_the_last_picture_is_shown_as_long_as_in_the_source(tmp_path, source, target):
-    report = derain(media.slides(tmp_path / source), tmp_path / target, unchanged)
-    assert report.warnings == ()
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_last_picture_is_shown_as_long_as_in_the_source(tmp_path, source, target, resumed):
+    assert run(media.slides(tmp_path / source), tmp_path / target, resumed) == ()
     assert media.shown_until(tmp_path / target) == pytest.approx(7.0, abs=0.002)
     assert times_of(tmp_path / target) == [0, 1, 2]
-    cut = derain(tmp_path / source, tmp_path / f"cut-{target}", unchanged, DerainOptions(end_seconds=4))
-    assert cut.warnings == ()
-    assert media.shown_until(tmp_path / f"cut-{target}") == pytest.approx(4.0, abs=0.002)
+    assert run(tmp_path / source, tmp_path / f"cut-{target}", resumed, DerainOptions(end_seconds=6)) == ()
+    assert media.shown_until(tmp_path / f"cut-{target}") == pytest.approx(6.0, abs=0.002)
     assert leftovers(tmp_path) == []
+
+
+def test_so_it_is_where_the_file_has_to_be_put_right_as_well(tmp_path):
+    source = tmp_path / "full.mkv"
+    media.ffmpeg("-i", media.slides(tmp_path / "in.mkv"), "-vf", "scale=out_range=pc", "-fps_mode", "passthrough", source)
+    assert run(source, tmp_path / "out.mkv", False, DerainOptions(encoding=FFV1)) == ()
+    with VideoReader(tmp_path / "out.mkv") as video:
+        assert video.info.colour.tag_range == 2
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+@pytest.mark.parametrize("source", ["in.mp4", "in.mkv"])
+@pytest.mark.parametrize("target", ["out.mp4", "out.mkv", "out.webm", "out.ts"])
+def test_a_pause_in_the_middle_is_none_at_the_end(tmp_path, monkeypatch, b_frames, source, target):
+    passes = []
+    whole = ffmpeg_module.run
+    monkeypatch.setattr(ffmpeg_module, "run", lambda *arguments: passes.append(arguments) or whole(*arguments))
+    times = "setpts='(N+gte(N\\,16)*75)/25/TB'"
+    codec = ("-c:v", "libx264", "-bf", str(b_frames))
+    media.encode(tmp_path / source, frames=20, codec=codec, filters=times, extra=("-fps_mode", "passthrough"))
+    assert times_of(tmp_path / source)[-1] > 3.7
+    report = derain(tmp_path / source, tmp_path / target, unchanged)
+    assert report.warnings == ()
+    assert passes == []
 
 
 def test_a_container_that_does_not_say_how_long_says_so(tmp_path):
     (warning,) = derain(media.slides(tmp_path / "in.mkv"), tmp_path / "out.ts", unchanged).warnings
-    assert re.match(r"the last frame is shown for 0\.\d\d s, and in the source for 5\.00 s", warning)
+    assert warning == "the last frame is shown for 5.00 s in the source, and for less in the target"
+
+
+@pytest.mark.parametrize("rate", [5, 12, 15])
+@pytest.mark.parametrize("suffix", [".avi", ".ts", ".flv", ".mkv", ".mp4", ".mpg"])
+def test_a_low_frame_rate_is_no_hindrance(tmp_path, rate, suffix):
+    source = media.encode(tmp_path / "in.mp4", frames=6, rate=rate, size=(640, 480))
+    assert [line for line in copy(source, tmp_path / f"out{suffix}") if "frame" in line] == []
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -489,6 +525,16 @@ def test_a_time_code_goes_on_where_the_cut_begins(clip, tmp_path, start, code):
     copy(source, tmp_path / "out.mov", start=start)
     with av.open(str(tmp_path / "out.mov")) as container:
         assert container.streams.video[0].metadata["timecode"] == code
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mxf", ".mkv"])
+def test_so_does_one_of_the_file_as_a_whole(clip, tmp_path, suffix):
+    media.ffmpeg("-i", clip(media.with_timecode, ".mov"), "-c:v", "mpeg2video", tmp_path / "in.mxf")
+    copy(tmp_path / "in.mxf", tmp_path / f"out{suffix}", start=0.12)
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        tags = [one.metadata for one in (container, container.streams.video[0])]
+    codes = {value for one in tags for key, value in one.items() if key.lower() == "timecode"}
+    assert codes == {"01:00:00:03"}
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".avi", ".3gp"])
