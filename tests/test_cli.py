@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from rmfd_cli import cli
 from rmfd_cli.cli import progress
+from rmfd_cli.cli.outcome import spent_lines
 from rmfd_cli.cli.values import parse_time
 from rmfd_cli.derain import Progress
 from rmfd_cli.video.reader import VideoReader
@@ -327,3 +328,9 @@ def test_a_closed_stdout_is_no_failure():
     code = LEAVING.replace("THREAD", "False").replace('print("said")', "pass").replace('print("taken apart")', "pass")
     done = subprocess.run(["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (3, "")
+
+
+@pytest.mark.parametrize(("wall_seconds", "bound"), [(1.5, "stage 1"), (1.7, "start-up")])
+def test_what_bounds_a_run_is_the_stage_that_is_busy_for_most_of_it(wall_seconds, bound):
+    *_, last = spent_lines({"decode": 0.2, "stage 1": 0.8}, 10, wall_seconds)
+    assert last == f"all\t{100 * wall_seconds:.1f}\t{bound} bounds it"

@@ -262,3 +262,24 @@ def test_the_stages_overlap(clip, tmp_path, monkeypatch):
     seen: list[Progress] = []
     derain(clip(media.cfr, frames=60), tmp_path / "out.mp4", slow, on_progress=seen.append)
     assert seen[-1].seconds - seen[0].seconds < 0.75 * 60 * 0.04
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180])
+@pytest.mark.parametrize("compare", ["side", "split"])
+def test_a_mirrored_comparison_has_the_input_on_the_left_as_it_is_shown(clip, tmp_path, degrees, compare):
+    source = clip(media.mirrored, degrees=degrees)
+    derain(source, tmp_path / "out.mkv", brighter, DerainOptions(compare=compare, encoding=FFV1))
+    shown = [
+        np.frombuffer(
+            media.ffmpeg("-i", media.url(path), "-frames:v", "1", "-vf", "extractplanes=y", "-f", "rawvideo", "pipe:1"),
+            np.uint8,
+        )
+        for path in (source, tmp_path / "out.mkv")
+    ]
+    height = media.WIDTH if degrees == 90 else media.HEIGHT
+    before, after = (one.reshape(height, -1).astype(int) for one in shown)
+    width = before.shape[1]
+    left = after[:, : width // 3] - before[:, : width // 3]
+    assert np.abs(left).max() <= 1
+    right = after[:, -(width // 3) :] - before[:, -(width // 3) :]
+    assert right.mean() > 15

@@ -29,7 +29,7 @@ Examples:
   rmfd train --data clean/train --validation clean/val
   rmfd train --data clean/train --validation clean/val --out runs/gpu --device cuda --amp --batch-size 32 --workers 8
   rmfd train --data clean/train --validation clean/val --time-limit 25m --resume auto
-  rmfd train --stage 2 --init runs/stage1/rmfd.safetensors --data clean/train --validation clean/val --real-rain rainy
+  rmfd train --stage 2 --init runs/stage1/rmfd.safetensors --data clean/train --validation clean/val --real-rain real-rain
   rmfd train --paired NTURain/train --validation clean/val --out runs/paired
   rmfd train --config run.toml --steps 20000
   torchrun --nproc-per-node 2 -m rmfd_cli train --data clean/train --validation clean/val --device cuda
@@ -140,7 +140,7 @@ def train(
     amp: Annotated[bool, typer.Option("--amp", help="bfloat16 where it is safe; for GPUs.")] = TrainOptions.mixed_precision,
     compile_step: Annotated[bool, typer.Option("--compile", help="Compile the network's step with torch.compile.")] = False,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write DIR/tensorboard too; needs rmfd[train].")
+        bool, typer.Option("--tensorboard", help="Write DIR/tensorboard too; needs the package tensorboard.")
     ] = TrainOptions.tensorboard,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:

@@ -92,7 +92,7 @@ def _forget_after(path: Path, first: int) -> None:
 @contextmanager
 def _board(folder: Path, first: int) -> Iterator[Callable[[Record], None]]:
     if importlib.util.find_spec("tensorboard") is None:
-        raise MachineError("--tensorboard needs the package tensorboard: pip install 'rmfd[train]'")
+        raise MachineError("--tensorboard needs the package tensorboard: pip install tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(folder), purge_step=first + 1) as writer:

@@ -1,10 +1,12 @@
 """Matroska files that are whole are known to be, however they were written; frames that are gone are missed."""
 
+import zlib
 from pathlib import Path
 
 import pytest
 
-from rmfd_cli.video.matroska import torn_at
+from rmfd_cli.video import matroska
+from rmfd_cli.video.matroska import tag_full_range, torn_at
 from rmfd_cli.video.reader import VideoReader
 from tests import media
 
@@ -54,3 +56,35 @@ def test_no_frame_goes_missing_without_a_word(tmp_path):
             lost += 1
             assert reader.damage is not None, start
     assert lost > 30
+
+
+def checksums(path: Path) -> list[bool]:
+    """Whether each checksum of an outermost element is right."""
+    with path.open("rb") as file:
+        file.read(4)
+        start, end = matroska.segment_of(file)
+        found = []
+        for _, first, last in matroska._children(file, start, end):
+            file.seek(first)
+            content = file.read(last - first)
+            if content.startswith(b"\xbf\x84"):
+                found.append(zlib.crc32(content[6:]).to_bytes(4, "little") == content[2:6])
+        return found
+
+
+def test_a_file_that_is_said_to_have_full_range_still_fits_its_checksums(tmp_path):
+    path = media.encode(tmp_path / "a.mkv", frames=4, codec=media.LOSSLESS, filters="setparams=range=tv")
+    assert len(checksums(path)) > 2
+    before = path.read_bytes()
+    tag_full_range(path)
+    with VideoReader(path) as video:
+        assert video.info.colour.full_range
+    assert all(checksums(path))
+    assert sum(a != b for a, b in zip(before, path.read_bytes(), strict=True)) <= 5
+
+
+def test_a_file_that_says_nothing_of_it_is_left_as_it_is(tmp_path, clip):
+    for path in (media.grey(tmp_path / "grey.mkv"), media.no_audio(tmp_path / "plain.mp4")):
+        before = path.read_bytes()
+        tag_full_range(path)
+        assert path.read_bytes() == before
