@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import RmfdError
 from rmfd_cli.model.streaming import restorer
 from rmfd_cli.types import Restore
-from rmfd_cli.video.colour import rotate_upright
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.ycc import rgb_change, seen
 
@@ -70,7 +69,7 @@ def frame_and_restored(path: Path, number: int, restore: Restore) -> tuple[Pictu
         frames, info = list(islice(reader, number + 2)), reader.info
     number = min(number, len(frames) - 1)
     change = next(islice(restore(seen(frame, info) for frame in frames), number, None))
-    rgb = rotate_upright(frames[number].rgb, info.rotation_degrees)
+    rgb = np.rot90(frames[number].rgb, info.rotation_degrees // 90)
     before = rgb / np.float32(np.iinfo(rgb.dtype).max)
     return to_8_bit(before), to_8_bit(before + rgb_change(change, info.colour.matrix))
 
