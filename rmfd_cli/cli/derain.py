@@ -186,7 +186,7 @@ def derain(
     only when it is complete and checked. Folders are searched for videos at any depth and mirrored. What fails is named
     and does not keep the rest from being done.
     """
-    segments = f"every {SEGMENT_FRAMES} frames that are complete are kept, and the same command goes on from there"
+    segments = f"what is done is kept in pieces of {SEGMENT_FRAMES} frames, and the same command goes on"
     kept = segments if resume else "what is not complete was not written"
     with errors_as_lines(kept):
         if end is not None and duration is not None:

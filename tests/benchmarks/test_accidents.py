@@ -49,7 +49,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(scene, tmp_path):
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said == "rmfd: stopped; what is done is kept, and the same command goes on\n"
+    assert said == "rmfd: stopped; what is done is kept in pieces of 250 frames, and the same command goes on\n"
     assert os.listdir(tmp_path) == [".out.mp4.rmfd"]
     with scene.start(tmp_path, ".mp4", True) as process:
         assert process.wait(timeout=60) == 0
