@@ -15,11 +15,15 @@ from rmfd_cli.video.reader import upright_frames
 
 
 def find_clips(directory: Path) -> list[Path]:
-    """Every video, and every folder that holds two frames or more, at any depth; hidden ones are left out, links are followed.
+    """Every video, and every folder that holds two frames or more, at any depth; a video stands for itself.
+
+    Hidden ones are left out, links are followed.
 
     Raises:
         InputError: a folder below it cannot be read.
     """
+    if directory.is_file():
+        return [directory] if is_clip(directory) else []
     below = [path for folder, names in folders_below(directory) for path in (folder, *(folder / name for name in names))]
     return [path for path in sorted(below, key=lambda path: natural(str(path))) if is_clip(path)]
 
@@ -32,7 +36,7 @@ def folders_below(directory: Path) -> list[tuple[Path, list[str]]]:
     """
     if not directory.is_dir():
         return []
-    folders, unreadable = walk(directory)
+    folders, unreadable = walk(directory, by_every_name=True)
     if unreadable:
         raise unreadable[0][1]
     return [(Path(folder), names) for folder, names in folders]

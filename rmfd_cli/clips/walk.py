@@ -21,22 +21,27 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".")
 
 
-def walk(top: str | os.PathLike[str], leave_out: str | None = None) -> Walked:
-    """Everything below a folder, each folder once, however many links lead to it.
+def walk(top: str | os.PathLike[str], leave_out: str | None = None, by_every_name: bool = False) -> Walked:
+    """Everything below a folder.
 
     Args:
         top: The folder; it may be hidden itself.
         leave_out: A folder that is not looked into, unless it is `top`.
+        by_every_name: Whether a folder that several links lead to is there under each of them, but never below itself; else it
+            is there once.
     """
     errors: list[OSError] = []
     folders: list[tuple[str, list[str]]] = []
-    seen = set() if leave_out is None else {os.path.realpath(leave_out)} - {os.path.realpath(top)}
+    left_out = set() if leave_out is None else {os.path.realpath(leave_out)} - {os.path.realpath(top)}
+    seen: set[str] = set()
+    above: dict[str, frozenset[str]] = {}
     for folder, below, names in os.walk(os.fspath(top), followlinks=True, onerror=errors.append):
-        real = os.path.realpath(folder)
-        if real in seen:
+        real, containing = os.path.realpath(folder), above.get(os.path.dirname(folder), frozenset())
+        if real in left_out or real in (containing if by_every_name else seen):
             below.clear()
             continue
         seen.add(real)
+        above[folder] = containing | {real}
         below[:] = _shown(below)
         folders.append((folder, _shown(names)))
     hint = "make the folder readable or take it out"

@@ -236,6 +236,12 @@ def other_lessons(content: Mapping[str, Any], settings: Mapping[str, Any]) -> st
     return "; ".join([*others, *([f"weights: {weights}"] if weights else [])])
 
 
+def judged_alike(content: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's best score is one on the clips that a run scores; arguments as of `other_lessons`."""
+    saved = content["config"].get("clips", settings["clips"])
+    return bool(saved.get("--validation") == settings["clips"].get("--validation"))
+
+
 def restore(path: Path, content: Mapping[str, Any], parts: Mapping[str, Stateful], device: torch.device) -> Position:
     """Gives every part back what it was.
 

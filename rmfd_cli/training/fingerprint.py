@@ -11,7 +11,7 @@ from rmfd_cli.training.batches import Sources
 
 
 def fingerprint(options: TrainOptions, sources: Sources) -> dict[str, str]:
-    """A digest for every option that names clips to learn from: of their paths below its folder, and of their shapes.
+    """A digest for every option that names clips: of their paths below its folder, and of the shapes of those learnt from.
 
     The folder itself may lie elsewhere on the next machine. Nor do pixels count: decoders of two machines may round otherwise.
 
@@ -24,11 +24,12 @@ def fingerprint(options: TrainOptions, sources: Sources) -> dict[str, str]:
         ("--data", options.data, sources.clean),
         ("--real-rain", options.real_rain, sources.real_rain),
         ("--real-clean", options.real_clean, sources.real_clean),
+        ("--validation", options.validation, ()),
     ):
         if folder is not None:
             digests[option] = _digest([*_names(Path(folder), find_clips(Path(folder))), *(clip.shape for clip in clips)])
     if options.paired:
-        names = [name for top in map(Path, options.paired) for name in _names(top, (rainy for rainy, _ in find_pairs(top)))]
+        names = [name for top in map(Path, options.paired) for pair in find_pairs(top) for name in _names(top, pair)]
         digests["--paired"] = _digest([*names, *(pair.rainy.shape for pair in sources.pairs)])
     return digests
 

@@ -1,5 +1,6 @@
 """The training loop: draw rain, step the network through the clip, compare, update, now and then validate and save."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from rmfd_cli.training.checkpoints import (
     checkpoints,
     export_average,
     find_checkpoint,
+    judged_alike,
     leave_branch,
     other_lessons,
     remove_old,
@@ -137,6 +139,9 @@ def train(
         settings = {**asdict(options), "model": asdict(learner.model.config), "weights": asdict(weights), "clips": clips}
         if found is not None and (others := other_lessons(found[1], settings)):
             warn(f"{found[0]} was saved by a run that learnt otherwise ({others}); to go on exactly, give what it had")
+        if found is not None and not judged_alike(found[1], settings):
+            # A score on other clips is no bar.
+            position = position._replace(best_db=-math.inf)
 
         first, began = position.step, time.perf_counter()
         seen, waited, asked = 0, 0.0, began

@@ -60,7 +60,7 @@ def draw_pairs(pairs: Sequence[Pair], seed: int, number: int, *, size: int, fram
         seed: of the whole training run.
         number: of the batch.
         size: clips per batch.
-        frames: frames per clip; a pair that is too short stands still at its end, and nothing is learnt there: it would teach
+        frames: frames per clip; a pair that is too short stands still at its end, and no truth is learnt there: it would teach
             that rain stands still, and played backwards, that it rises.
         crop_px: height and width of the pieces.
     """

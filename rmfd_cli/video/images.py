@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from rmfd_cli.errors import InputError, OutputError
 from rmfd_cli.types import Rgb
 
-_PROFILE_MARKS = (b"iCCP", b"ICC_PROFILE\0", b"ICCP")
-"""What an ICC profile follows in PNG, JPEG and WebP."""
+_PROFILES = {b"iCCP", b"ICC_PROFILE", b"ICCP"}
+"""What the part with an ICC profile is called in PNG, JPEG and WebP."""
+_START_OF_SCAN = 0xDA
+_PALETTE, _WITH_ALPHA = 3, (4, 6)
+"""Types of colour of PNG."""
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_LEVEL = 3
 """Of zlib: 9 saves some 3 % more and takes several times as long."""
@@ -36,30 +39,55 @@ def read_rgb(path: Path) -> Rgb:
 
 
 def left_out(path: Path) -> tuple[str, ...]:
-    """A line for each thing in a picture that `read_rgb` does not tell.
+    """A line for transparency, and for an ICC profile in PNG, JPEG or WebP, of which `read_rgb` does not tell.
 
     Raises:
         InputError: It cannot be read as a picture.
     """
     content = path.read_bytes()
-    has_profile = any(mark in content for mark in _PROFILE_MARKS)
-    see_through = _may_be_see_through(content) and _is_see_through(_decode(path, cv2.IMREAD_UNCHANGED))
+    kinds = _kinds_of_parts(content)
     found = {
-        "the pictures are see-through in places, which is left out": see_through,
-        "an ICC profile inside the pictures cannot be written again and is left out": has_profile,
+        "the pictures are see-through in places, which is left out": _is_see_through(path, content, kinds),
+        "an ICC profile inside the pictures cannot be written again and is left out": bool(kinds & _PROFILES),
     }
     return tuple(line for line, is_there in found.items() if is_there)
 
 
-def _may_be_see_through(content: bytes) -> bool:
-    """What the header of a picture file says; only PNG, TIFF and WebP can be."""
+def _kinds_of_parts(content: bytes) -> set[bytes]:
+    """What the parts of a PNG, JPEG or WebP file before its samples are called; nothing of other files."""
+    kinds: set[bytes] = set()
     if content.startswith(_PNG_MAGIC):
-        # The type of colour is in the header (PNG, 11.2.1); one colour, or those of a palette, may be made see-through.
-        return content[25] in (4, 6) or b"tRNS" in content
-    return content.startswith((b"II*", b"MM\0*", b"RIFF"))
+        # Length, name, content, checksum (PNG, 5.3).
+        place = len(_PNG_MAGIC)
+        while (kind := content[place + 4 : place + 8]) not in (b"IDAT", b""):
+            kinds.add(kind)
+            place += 12 + int.from_bytes(content[place : place + 4], "big")
+    elif content.startswith(b"\xff\xd8"):
+        # Marker, length with itself (ITU-T T.81, B.1.1.4); application segments begin with a name that ends in 0.
+        place = 2
+        while content[place : place + 1] == b"\xff" and content[place + 1] != _START_OF_SCAN:
+            kinds.add(content[place + 4 : place + 16].partition(b"\0")[0])
+            place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    elif content.startswith(b"RIFF"):
+        # Name, length, content of even length (RFC 9649, 2.3).
+        place = 12
+        while kind := content[place : place + 4]:
+            kinds.add(kind)
+            place += 8 + (int.from_bytes(content[place + 4 : place + 8], "little") + 1) // 2 * 2
+    return kinds
 
 
-def _is_see_through(image: NDArray[Any]) -> bool:
+def _is_see_through(path: Path, content: bytes, kinds: set[bytes]) -> bool:
+    if content.startswith(_PNG_MAGIC):
+        # The type of colour is in the header (PNG, 11.2.1); of a picture without alpha one colour may be see-through.
+        colour = content[25]
+        if b"tRNS" in kinds and colour != _PALETTE:
+            return True
+        if b"tRNS" not in kinds and colour not in _WITH_ALPHA:
+            return False
+    elif not content.startswith((b"II*", b"MM\0*", b"RIFF")):
+        return False
+    image = _decode(path, cv2.IMREAD_UNCHANGED)
     return image.ndim == 3 and image.shape[2] == 4 and bool(image[..., 3].min() < np.iinfo(image.dtype).max)
 
 

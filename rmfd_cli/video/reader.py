@@ -42,6 +42,9 @@ from rmfd_cli.video.truncation import missing_bytes
 
 # A demuxer that meets damage may fail without moving on; this many failures in a row are the end of the file.
 MAX_FAILURES_IN_A_ROW = 64
+_PICTURE_CODECS = ("png", "apng", "mjpeg")
+_LOOKED_INTO = 8
+"""Of their pictures: what is inside one of them is inside the first ones, and to look takes as long as to decode."""
 # How much earlier to seek, in seconds, when a seek landed behind the frame that was asked for.
 SEEK_MARGINS = (0, 2, 10, 60)
 
@@ -257,8 +260,9 @@ class VideoReader:
                 corrupt_frames += frame.is_corrupt
                 self.is_interlaced |= frame.interlaced_frame
                 self.last_ticks = self._shown_ticks(frame)
-                new = inside_of(carried_by(frame, self._stream))
-                self.inside += tuple(name for name in new if name not in self.inside)
+                if count < _LOOKED_INTO or self._stream.codec_context.name not in _PICTURE_CODECS:
+                    new = inside_of(carried_by(frame, self._stream))
+                    self.inside += tuple(name for name in new if name not in self.inside)
                 yield self._read(frame)
         if identity(self._path) != self._identity:
             raise InputError(f"{self._name}: changed while it was read; copy it first, or wait until it is complete")

@@ -155,7 +155,9 @@ class VideoWriter:
         self._discard()
         return self._settings, self._companions.counts
 
-    def _command(self, probe: bool = False, joined: Path | None = None, filters: str | None = None) -> list[str]:
+    def _command(
+        self, probe: bool = False, joined: Path | None = None, filters: str | None = None, into: Path | None = None
+    ) -> list[str]:
         """What makes the target: encodes frames from stdin, or copies the video of `joined`, through filters of packets."""
         info, along = self._source, self._companions
         tick = info.time_base
@@ -191,7 +193,7 @@ class VideoWriter:
             target["t"] = _seconds(end + max(tick, Fraction(1, 1000)))
         pictures = arguments.picture_options(self._binary, info, self._traits)
         first = {} if joined else self._settings.first_options
-        path, stills = str(self._temporary), along.pictures if self._is_cut else ()
+        path, stills = str(into or self._temporary), along.pictures if self._is_cut else ()
         return ffmpeg.command(self._binary, pictures, info.path, source, along.streams, path, target, first, joined, stills)
 
     def _encoding_options(self) -> dict[str, Any]:
@@ -366,18 +368,23 @@ class VideoWriter:
         assert self._temporary is not None
         shown = self._last_ticks * self.time_base
         filters = arguments.longer_end(self.target.suffix, self._written.last_pts * self.time_base, shown)
+        told = f"the last frame is shown for {float(shown):.2f} s in the source, and for less in the target"
         # A muxer that copies would number a time code by another rate.
         if filters is None or self._companions.has_time_code:
-            self.warnings.append(f"the last frame is shown for {float(shown):.2f} s in the source, and for less in the target")
+            self.warnings.append(told)
             return found
-        short = create_temporary(self._temporary.parent, self.target)
+        held = create_temporary(self._temporary.parent, self.target)
         try:
-            os.replace(self._temporary, short)
-            ffmpeg.run(self._command(joined=short, filters=filters), self._stall_seconds, self._temporary)
+            ffmpeg.run(self._command(joined=self._temporary, filters=filters, into=held), self._stall_seconds, held)
+            self._put_right(held)
+            found = self._check(held)
+            os.replace(held, self._temporary)
+        except OutputError as error:
+            # What is there is complete but for this.
+            self.warnings.append(f"{told}: {error}")
         finally:
-            short.unlink(missing_ok=True)
-        self._put_right(self._temporary)
-        return self._check(self._temporary)
+            held.unlink(missing_ok=True)
+        return found
 
     def _discard(self) -> None:
         if self._run is not None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from rmfd_cli import cli
 from rmfd_cli.cli import derain as command
-from rmfd_cli.video.images import read_rgb, write_png
+from rmfd_cli.video.images import left_out, read_rgb, write_png
 from rmfd_cli.video.reader import VideoReader
 from tests import media
 from tests.stand_ins import change
@@ -153,6 +155,48 @@ def test_pictures_with_a_profile_say_that_it_is_lost(codec):
     result = derain("pictures-made", "-o", "out")
     assert result.exit_code == 0, result.stderr
     assert "an ICC profile" in result.stderr
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(kind: int, rows: bytes, *extra: bytes, level: int = 6) -> bytes:
+    """A PNG of 16x16 pixels of 8 bits, from a type of colour and rows that begin with their filter."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, kind, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(rows, level))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + data + chunk(b"IEND", b"")
+
+
+PALETTE = chunk(b"PLTE", bytes(range(6)))
+GREY_ROWS, WORDS = (b"\0" + bytes(16)) * 16, (b"\0" + b"iCCPtRNSICCP\1\1\1\1") * 16
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (png(3, GREY_ROWS, PALETTE, chunk(b"tRNS", b"\x40\xff")), "see-through"),
+        (png(3, GREY_ROWS, PALETTE, chunk(b"tRNS", b"\xff\xff")), ""),
+        (png(3, GREY_ROWS, PALETTE), ""),
+        (png(0, GREY_ROWS, chunk(b"tRNS", b"\0\0")), "see-through"),
+        (png(0, WORDS, level=0), ""),
+        (png(0, GREY_ROWS, chunk(b"tEXt", b"Comment\0iCCP tRNS")), ""),
+        (png(0, GREY_ROWS, media.icc_chunk()), "ICC profile"),
+    ],
+)
+def test_only_what_a_header_says_is_lost_of_a_picture(content, told):
+    Path("a.png").write_bytes(content)
+    lines = left_out(Path("a.png"))
+    assert [told in line for line in lines] == ([True] if told else [])
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_words_in_the_samples_of_others_say_nothing(suffix):
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    cv2.imwrite(f"a{suffix}", picture)
+    whole = Path(f"a{suffix}").read_bytes()
+    Path(f"a{suffix}").write_bytes(whole + b"ICC_PROFILE\0 iCCP ICCP tRNS")
+    assert left_out(Path(f"a{suffix}")) == ()
 
 
 @pytest.mark.parametrize("suffix", [".3g2", ".3gp", ".mov"])

@@ -287,7 +287,49 @@ def test_clips_are_known_by_their_names_and_shapes(folder, tmp_path):
     assert of(copy) == of(folder)
     (copy / "one.mp4").rename(copy / "two.mp4")
     renamed = of(copy)
-    assert renamed.keys() == {"--data"}
+    assert renamed.keys() == {"--data", "--validation"}
     assert renamed != of(folder)
     media.cfr(copy / "two.mp4", frames=5)
     assert of(copy) != renamed
+
+
+@pytest.mark.parametrize("option", ["validation", "real_rain", "real_clean"])
+def test_so_are_those_of_every_option(folder, tmp_path, option):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    found = []
+    for name in ("one.mp4", "two.mp4"):
+        if not (copy / name).exists():
+            (copy / "one.mp4").rename(copy / name)
+        found.append(fingerprint(options(folder, tmp_path, **{"stage": 2, option: str(copy)}), Sources(load_clips(folder))))
+    changed = {key for key in found[0] if found[0][key] != found[1][key]}
+    assert changed == {f"--{option.replace('_', '-')}"}
+
+
+def test_so_are_both_sides_of_pairs(folder, tmp_path):
+    top = tmp_path / "set"
+    for side in ("rain", "gt"):
+        shutil.copytree(folder, top / side)
+
+    def found():
+        return fingerprint(options(folder, tmp_path, paired=(str(top),)), Sources(load_clips(folder)))["--paired"]
+
+    before = found()
+    (top / "gt").rename(top / "clean")
+    assert found() != before
+
+
+def test_a_best_score_on_other_clips_is_no_bar(folder, tmp_path):
+    train(options(folder, tmp_path / "a", steps=2), TINY)
+    best = tmp_path / "a" / "checkpoints" / "best.pt"
+    content = read_checkpoint(best)
+    (path,) = (one for one in checkpoints(tmp_path / "a" / "checkpoints") if one != best)
+    for file in (best, path):
+        told = read_checkpoint(file)
+        told["best_db"] = 99.0
+        torch.save(told, file)
+    shutil.copytree(folder, tmp_path / "others")
+    (tmp_path / "others" / "one.mp4").rename(tmp_path / "others" / "two.mp4")
+    assert content["best_db"] < 99
+    (line,) = saved_by(folder, tmp_path / "a", validation=str(tmp_path / "others"), steps=3)
+    assert "clips of --validation" in line
+    assert read_checkpoint(best)["best_db"] < 99

@@ -77,6 +77,24 @@ def test_linked_folders_are_looked_into_and_no_folder_twice(tmp_path):
     assert [found.name for found in find_sources(top).clips] == ["b", "link/deep/a", "link/frames"]
 
 
+def test_a_video_stands_for_itself(tmp_path):
+    clip(tmp_path / "a.mp4")
+    (tmp_path / "notes.txt").touch()
+    assert find_clips(tmp_path / "a.mp4") == [tmp_path / "a.mp4"]
+    assert find_clips(tmp_path / "notes.txt") == []
+
+
+def test_one_truth_may_be_linked_for_several_rainy_clips(tmp_path):
+    clip(tmp_path / "orig/a")
+    for name in ("a-light", "a-heavy"):
+        clip(tmp_path / "set/rain" / name)
+        (tmp_path / "set/gt").mkdir(exist_ok=True)
+        (tmp_path / "set/gt" / name).symlink_to(tmp_path / "orig/a")
+    (tmp_path / "set/gt/latest").symlink_to(tmp_path / "set/gt/a-light")
+    pairs = find_pairs(tmp_path / "set")
+    assert [(rainy.name, clean.name) for rainy, clean in pairs] == [("a-heavy", "a-heavy"), ("a-light", "a-light")]
+
+
 def test_linked_sides_of_a_set_are_paired(tmp_path):
     clip(tmp_path / "other/a.mp4")
     clip(tmp_path / "set/input/a.mp4")

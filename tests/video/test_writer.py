@@ -479,6 +479,17 @@ def test_so_it_is_where_the_file_has_to_be_put_right_as_well(tmp_path):
         assert video.info.colour.tag_range == 2
 
 
+def test_what_is_complete_is_kept_if_its_end_cannot_be_put_right(tmp_path):
+    failing = tmp_path / "ffmpeg"
+    failing.write_text(f'#!/bin/bash\n[[ "$*" == *setts* ]] && exit 1\nexec {media.FFMPEG} "$@"\n')
+    failing.chmod(0o755)
+    source = media.slides(tmp_path / "in.mkv")
+    (warning,) = derain(source, tmp_path / "out.mp4", unchanged, DerainOptions(ffmpeg=str(failing))).warnings
+    assert warning.startswith("the last frame is shown for 5.00 s in the source, and for less in the target: ")
+    assert times_of(tmp_path / "out.mp4") == [0, 1, 2]
+    assert leftovers(tmp_path) == []
+
+
 @pytest.mark.parametrize("b_frames", [0, 3])
 @pytest.mark.parametrize("source", ["in.mp4", "in.mkv"])
 @pytest.mark.parametrize("target", ["out.mp4", "out.mkv", "out.webm", "out.ts"])
