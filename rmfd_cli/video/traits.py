@@ -12,7 +12,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
@@ -128,12 +128,17 @@ def carried_by(picture: av.VideoFrame, stream: VideoStream) -> dict[Type, bytes]
             found[Type.ICC_PROFILE] = b""
         picture = _without(picture, Type.ICC_PROFILE.value)
     try:
-        sides: Any = picture.side_data
+        sides = _sides(picture)
     except ValueError:
         # Of a kind without a name, such as EXIF, PyAV makes an error of all.
         known: set[Any] = {kind.value for kind in Type}
-        sides = _without(picture, *(kind for kind in range(_KINDS) if kind not in known)).side_data
+        sides = _sides(_without(picture, *(kind for kind in range(_KINDS) if kind not in known)))
     return found | {side.type: bytes(side) for side in sides}
+
+
+def _sides(picture: av.VideoFrame) -> Any:
+    # The picture's own `side_data` is this, too, but the two hold each other, and wait for the garbage collector.
+    return SideDataContainer(picture)  # type: ignore[call-arg]
 
 
 def inside_of(carried: Container[Type]) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
+import gc
 import re
 import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -93,6 +95,18 @@ def test_a_profile_in_png_frames_is_named(tmp_path, suffix):
 def test_exif_in_jpeg_frames_does_no_harm(tmp_path, suffix):
     source = media.pictures_in(tmp_path / f"in{suffix}", "mjpeg", media.exif_segment())
     assert copy(source, tmp_path / "out.mp4") == []
+
+
+def test_pictures_do_not_wait_for_the_garbage_collector(clip):
+    # A second of 4K would be half a gigabyte.
+    gc.collect()
+    gc.disable()
+    try:
+        with VideoReader(clip(media.cfr)) as video:
+            assert sum(1 for _ in video) == media.FRAMES
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) < 3
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("kind", "what"), [(media.frame_packed, "stereo pair"), (media.field_coded, "interlaced")])
