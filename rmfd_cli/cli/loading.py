@@ -20,7 +20,7 @@ ModelName: TypeAlias = Annotated[str, typer.Option(help="auto, the name of shipp
 DeviceName: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")]
 MemorySize: TypeAlias = Annotated[
     int | None,
-    typer.Option(parser=parse_size, metavar="SIZE", help="As for rmfd derain. [default: as there is]", show_default=False),
+    typer.Option(parser=parse_size, metavar="SIZE", help="As for rmfd derain. [default: no bound]", show_default=False),
 ]
 
 Value = TypeVar("Value")

@@ -130,8 +130,8 @@ def tags_from(along: Companions, start_seconds: float | None, rate: Fraction | N
     cut = math.ceil(Fraction(repr(float(start_seconds))) * rate - _ROUNDING) if start_seconds and rate else 0
 
     def as_cut(name: str, value: str) -> str:
-        is_code = name.lower() == "timecode"
-        return f"{name}={(is_code and rate and timecode.later(value, cut, rate)) or value}"
+        moved = timecode.later(value, cut, rate) if cut and rate and name.lower() == "timecode" else None
+        return f"{name}={moved or value}"
 
     of_video = [as_cut(name, value) for name, value in along.video_tags]
     return of_video, [f"{key}=" for key in along.brand_tags] + [as_cut(name, value) for name, value in along.time_code_tags]
@@ -147,14 +147,19 @@ def longer_end(suffix: str, last_seconds: Fraction, shown_seconds: Fraction) -> 
     """
     if is_mp4(suffix):
         # Durations lie between times of decoding; it ends with what the last frame that is decoded adds to its own time.
-        condition, ticks = "eq(NEXT_DTS,NOPTS)", f"{float(last_seconds + shown_seconds):.6f}/TB-PTS"
+        condition, ticks = "eq(NEXT_DTS,NOPTS)", f"{in_seconds(last_seconds + shown_seconds)}/TB-PTS"
     elif suffix.lower() in (".mkv", ".webm"):
         # Its clock has milliseconds.
-        condition, ticks = f"gte(PTS*TB,{float(last_seconds) - 6e-4:.6f})", f"{float(shown_seconds):.6f}/TB"
+        condition, ticks = f"gte(PTS*TB,{in_seconds(last_seconds - Fraction(6, 10_000))})", f"{in_seconds(shown_seconds)}/TB"
     else:
         return None
     # What is not named would be that of decoding.
     return f"setts=pts=PTS:dts=DTS:duration='if({condition},{ticks},DURATION)'"
+
+
+def in_seconds(value: Fraction) -> str:
+    """A time as ffmpeg takes it."""
+    return f"{float(value):.6f}"
 
 
 _ROUNDING = Fraction(1, 20)

@@ -12,7 +12,7 @@ from rmfd_cli.types import Rgb
 
 _PROFILES = {b"iCCP", b"ICC_PROFILE", b"ICCP"}
 """What the part with an ICC profile is called in PNG, JPEG and WebP."""
-_START_OF_SCAN = 0xDA
+_START_OF_SCAN = b"\xda"
 _PALETTE, _WITH_ALPHA = 3, (4, 6)
 """Types of colour of PNG."""
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -44,7 +44,7 @@ def left_out(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: It cannot be read as a picture.
     """
-    content = path.read_bytes()
+    content = _content(path)
     kinds = _kinds_of_parts(content)
     found = {
         "the pictures are see-through in places, which is left out": _is_see_through(path, content, kinds),
@@ -65,7 +65,7 @@ def _kinds_of_parts(content: bytes) -> set[bytes]:
     elif content.startswith(b"\xff\xd8"):
         # Marker, length with itself (ITU-T T.81, B.1.1.4); application segments begin with a name that ends in 0.
         place = 2
-        while content[place : place + 1] == b"\xff" and content[place + 1] != _START_OF_SCAN:
+        while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != _START_OF_SCAN:
             kinds.add(content[place + 4 : place + 16].partition(b"\0")[0])
             place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
     elif content.startswith(b"RIFF"):
@@ -87,7 +87,7 @@ def _is_see_through(path: Path, content: bytes, kinds: set[bytes]) -> bool:
             return False
     elif not content.startswith((b"II*", b"MM\0*", b"RIFF")):
         return False
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    image = _decoded(path, content, cv2.IMREAD_UNCHANGED)
     return image.ndim == 3 and image.shape[2] == 4 and bool(image[..., 3].min() < np.iinfo(image.dtype).max)
 
 
@@ -124,11 +124,18 @@ def write_png(path: Path, picture: NDArray[Any]) -> None:
 
 
 def _decode(path: Path, flags: int) -> NDArray[Any]:
+    return _decoded(path, _content(path), flags)
+
+
+def _content(path: Path) -> bytes:
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and the disk") from None
-    image = cv2.imdecode(data, flags) if data.size else None
+
+
+def _decoded(path: Path, content: bytes, flags: int) -> NDArray[Any]:
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None:
         raise InputError(f"{path}: is not a picture that can be read; check that it opens elsewhere")
     return np.asarray(image)

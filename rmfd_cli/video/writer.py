@@ -34,8 +34,8 @@ _PROBE_SECONDS = 60.0
 _PROBE_FRAMES = 12
 """Of containers that are not known from their beginning alone."""
 
-# What muxers say of a stream that they have no place for.
 _HINT = "; .mkv takes nearly every kind of stream"
+# What muxers say of a stream that they have no place for.
 _MISFIT = ("supported", "Unsupported", "implemented", "Could not find tag")
 
 
@@ -130,9 +130,7 @@ class VideoWriter:
             self._covers = unpacked(self._companions.covers)
             made = self._probe()
             if self._container.shifts_times and (kind := unfit(stream_kinds(made), self._companions)):
-                raise OutputError(
-                    f"{self.target}: the codec of its {kind} does not fit; .mkv takes nearly every kind of stream"
-                )
+                raise OutputError(f"{self.target}: the codec of its {kind} does not fit{_HINT}")
             self.warnings += (*self._companions.warnings, *lost_inside(self._source.name, self._traits))
             self.warnings += lost_in_target(self._temporary, self.target, self._settings.codec, self._source, self._traits)
             if self._work is None:
@@ -181,16 +179,16 @@ class VideoWriter:
         if info.path is not None and is_url(info.path):
             source |= {"rw_timeout": round(NETWORK_SECONDS * 1e6), "reconnect": "1", "reconnect_delay_max": "2"}
         if self.shift_ticks:
-            source["itsoffset"] = _seconds(-self.shift_ticks * tick)
+            source["itsoffset"] = arguments.in_seconds(-self.shift_ticks * tick)
         if self._start_seconds and info.path is not None:
-            source["ss"] = _seconds(self.shift_ticks * tick - along.source_start_seconds)
+            source["ss"] = arguments.in_seconds(self.shift_ticks * tick - along.source_start_seconds)
             target["copypriorss"] = "0"
         if probe:
             source["t"] = "1"
         elif self._end_seconds is not None and info.path is not None:
             # For the sound. It must never cut the video: ffmpeg 9 may then wait for its own pipe for ever.
             end = along.video_start_seconds + Fraction(self._end_seconds) - self.shift_ticks * tick
-            target["t"] = _seconds(end + max(tick, Fraction(1, 1000)))
+            target["t"] = arguments.in_seconds(end + max(tick, Fraction(1, 1000)))
         pictures = arguments.picture_options(self._binary, info, self._traits)
         first = {} if joined else self._settings.first_options
         path, stills = str(into or self._temporary), along.pictures if self._is_cut else ()
@@ -373,18 +371,24 @@ class VideoWriter:
         if filters is None or self._companions.has_time_code:
             self.warnings.append(told)
             return found
-        held = create_temporary(self._temporary.parent, self.target)
         try:
-            ffmpeg.run(self._command(joined=self._temporary, filters=filters, into=held), self._stall_seconds, held)
-            self._put_right(held)
-            found = self._check(held)
-            os.replace(held, self._temporary)
+            return self._copied(self._temporary, filters)
         except OutputError as error:
             # What is there is complete but for this.
             self.warnings.append(f"{told}: {error}")
+            return found
+
+    def _copied(self, path: Path, filters: str) -> Found:
+        """Put a copy of a file in its place, whose video has gone through filters of packets, once it is complete."""
+        copy = create_temporary(path.parent, self.target)
+        try:
+            ffmpeg.run(self._command(joined=path, filters=filters, into=copy), self._stall_seconds, copy)
+            self._put_right(copy)
+            found = self._check(copy)
+            os.replace(copy, path)
+            return found
         finally:
-            held.unlink(missing_ok=True)
-        return found
+            copy.unlink(missing_ok=True)
 
     def _discard(self) -> None:
         if self._run is not None:
@@ -394,7 +398,3 @@ class VideoWriter:
                 self._temporary.unlink(missing_ok=True)
         if self._covers is not None:
             self._covers.cleanup()
-
-
-def _seconds(value: Fraction) -> str:
-    return f"{float(value):.6f}"
