@@ -26,6 +26,7 @@ from parts import NOTHING, Without, no_following, run, unaligned, windows_of
 from torch import Tensor
 
 from rmfd_cli.metrics import psnr
+from rmfd_cli.model import passes
 from rmfd_cli.model.align import warp
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.config import SIZES, ModelConfig
@@ -65,9 +66,9 @@ def without_feedback() -> AbstractContextManager[object]:
 
     def clear(model: Rmfd, registered: Registered, state: State | None) -> Cleared:
         last = Image(*(torch.zeros_like(plane) for plane in registered.frame))
-        features, deep, hidden = model.recovery.features(registered, last.luma, None if state is None else state.hidden)
-        departure = model.recovery.remove_rain(features, registered.following, last)
-        hazy = (x + y for x, y in zip(registered.frame, departure, strict=True))
+        memory = passes.memory_blocks(last.luma, model.recovery.remember)
+        features, deep, hidden = model.recovery.features(registered, memory, None if state is None else state.hidden)
+        hazy, _ = passes.take_off(model.recovery.rain(features), last, registered.following, registered.frame, None, None)
         none = torch.zeros_like(registered.resting)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, none, none)
 
@@ -77,10 +78,10 @@ def without_feedback() -> AbstractContextManager[object]:
 def without_inversion() -> AbstractContextManager[object]:
     """Networks that add a residual to H instead of inverting the veil."""
 
-    def keep(hazy: Image, veil: Tensor, airlight: Tensor) -> Image:
-        return hazy
+    def nothing(veil: Tensor, airlight: Tensor) -> Tensor:
+        return torch.cat([torch.ones_like(veil[:, :1]), torch.zeros_like(veil[:, :1]).expand(-1, 3, -1, -1)], 1)
 
-    return mock.patch("rmfd_cli.model.network.without_veil", keep)
+    return mock.patch("rmfd_cli.model.network.lift_of", nothing)
 
 
 class Second(NamedTuple):
@@ -101,9 +102,7 @@ def seeing_two_ahead() -> Iterator[None]:
         found = register(model, window._replace(previous=second.image, to_previous=second.flow))
         # The memory is still looked up where the previous frame lay.
         back = register(model, window)
-        return found._replace(
-            backwards=back.backwards, backwards_half=back.backwards_half, backwards_coarse=back.backwards_coarse
-        )
+        return found._replace(backwards=back.backwards, backwards_coarse=back.backwards_coarse)
 
     def stepped(network: Steps, batch: Packed, frames: range, state: State | None) -> tuple[ClipEstimates, State | None]:
         images = [from_rgb(to_numbers(frame)) for frame in batch.rainy.unbind(1)]

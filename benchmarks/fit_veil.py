@@ -38,11 +38,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from rmfd_cli import physics
 from rmfd_cli.model.checkpoint import export_weights, load_model
-from rmfd_cli.model.image import from_rgb, to_rgb
+from rmfd_cli.model.image import CELL_PX, from_rgb, to_rgb
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.values import Window
-from rmfd_cli.model.veil import CELL_PX, LIGHT, VeilEstimate
+from rmfd_cli.model.veil import LIGHT, VeilEstimate
 from rmfd_cli.training.clips import Clip, load_clips
 from rmfd_cli.training.data import draw_clip, rain_on
 from rmfd_cli.training.packed import Packed, full_size, stack, to_numbers

@@ -22,7 +22,8 @@ from rmfd_cli.metrics import psnr
 from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.flow import enlarge_flow, flows_of_scene, luma_for_flow
 from rmfd_cli.model.image import Image, from_rgb, to_rgb
-from rmfd_cli.model.network import MAPS, Rmfd, block
+from rmfd_cli.model.network import Rmfd, block
+from rmfd_cli.model.passes import MAPS
 from rmfd_cli.model.values import Registered, Restored, State, Window
 from rmfd_cli.training.clips import Clip
 

@@ -15,6 +15,13 @@ from torch.nn import functional as F
 # ITU-R BT.601: R = Y + Cr / _RED, B = Y + Cb / _BLUE, where Cb and Cr reach from -0.5 to 0.5.
 _RED, _BLUE = 0.5 / (1 - 0.299), 0.5 / (1 - 0.114)
 _LUMA = (0.299, 0.587, 0.114)
+
+COLOURS = (1 / _RED, -_LUMA[2] / _LUMA[1] / _BLUE, -_LUMA[0] / _LUMA[1] / _RED, 1 / _BLUE)
+"""How R differs from luma, by Cr; G, by Cb and by Cr; and B, by Cb."""
+
+CELL_PX = 8
+"""What is known of a place and not of a pixel, such as the veil, is known per cell of so many pixels on a side."""
+
 _WORDS = {2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
 """Numbers of so many bytes."""
 

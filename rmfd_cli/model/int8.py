@@ -48,8 +48,9 @@ class Int8Conv(nn.Module):
     def __init__(self, conv: nn.Conv2d, low: float, high: float) -> None:
         super().__init__()
         # No parameters: whatever a model is converted to, these stay.
-        self._step = (high - low) / _STEPS
-        self.zero = round(-low / self._step)
+        self.step = (high - low) / _STEPS
+        self.zero = round(-low / self.step)
+        self.channels = conv.in_channels
         kernel = conv.weight.detach()
         self._kernel_steps = kernel.abs().amax((1, 2, 3)).clamp(min=1e-8) / _KERNEL_STEPS
         self._kernel_zeros = torch.zeros(len(kernel), dtype=torch.int32)
@@ -58,7 +59,7 @@ class Int8Conv(nn.Module):
         self._then = "relu" if isinstance(conv, Rectified) else "none"
         rounded = (kernel / self._kernel_steps[:, None, None, None]).round().to(torch.int8)
         pack = torch.ops.onednn.qconv_prepack
-        self._packed = pack(rounded, self._kernel_steps, self._step, self.zero, *self._shape, 1, None)
+        self._packed = pack(rounded, self._kernel_steps, self.step, self.zero, *self._shape, 1, None)
 
     def rounded(self, x: Tensor) -> Tensor:
         """Float32 on the CPU to uint8, of the same layout in memory: what `forward` takes."""
@@ -67,7 +68,7 @@ class Int8Conv(nn.Module):
         small = torch.empty_like(x, dtype=torch.uint8)
         rows, steps = (y.as_strided((len(x), x[0].numel()), (x[0].numel(), 1)).numpy() for y in (x, small))
         # In one pass; what is below the range comes out as far above its lower end.
-        cv2.convertScaleAbs(rows, steps, 1 / self._step, self.zero)
+        cv2.convertScaleAbs(rows, steps, 1 / self.step, self.zero)
         return small
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +87,7 @@ class Int8Conv(nn.Module):
 
     def _factors(self, x: Tensor) -> tuple[object, ...]:
         small = (x if x.dtype == torch.uint8 else self.rounded(x)).contiguous(memory_format=torch.channels_last)
-        return small, self._step, self.zero, self._packed, self._kernel_steps, self._kernel_zeros
+        return small, self.step, self.zero, self._packed, self._kernel_steps, self._kernel_zeros
 
 
 def seen_by(layer: nn.Module, x: Tensor) -> Tensor:

@@ -13,36 +13,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rmfd_cli import physics
+from rmfd_cli.model import passes
 from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.image import Image, enlarge, halve, pad_to, split, to_blocks, to_pixels
-from rmfd_cli.model.int8 import Ranges, rectified_sum, seen_by, zero_seen_by
+from rmfd_cli.model.image import CELL_PX, Image, pad_to
+from rmfd_cli.model.int8 import Ranges, rectified_sum, seen_by
 from rmfd_cli.model.layers import ConvGru, Rectified, Residual
-from rmfd_cli.model.rest import calm_of, resting_cells, settle
+from rmfd_cli.model.passes import CHROMA, EVIDENCE, LUMA, MAPS
+from rmfd_cli.model.rest import calm_of, resting_cells, settling
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
-from rmfd_cli.model.veil import CELL_PX, VeilEstimate, cells_of_frame, light_of_cells
-from rmfd_cli.model.witness import agreement_of, spare
+from rmfd_cli.model.veil import VeilEstimate, cells_of_frame, lift_of, light_of_cells
+from rmfd_cli.model.witness import agreement_of, sparing
 
 UNIT = CELL_PX
 """Frames are padded to a multiple of this inside a step: the coarsest grid is an eighth, that of the veil."""
 
-LUMA, CHROMA = 4 * 4, 2 * (2 * 2)
-"""Channels of a picture at a quarter of its resolution, a block of pixels in each place: 4×4 of luma, 2×2 each of Cb and Cr."""
-
-EVIDENCE = ("frame", "median", "previous", "following")
-"""Whose luma stage 1 compares: the frame itself, and how the others depart from it."""
-
-MAPS = ("preference", "covered", "glow")
-"""What stage 1 says of each pixel: which of two sources fills it if it is covered, following frame or last hazy estimate
-(docs/decisions.md), whether it is covered, and the light of translucent rain."""
-
 FILTER_GAIN = 20.0
 """How surely a network that has learnt nothing yet takes what is brighter than both neighbours in register for covered."""
-
-MEMORY_MARGIN = 0.05
-"""How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
-otherwise confirm itself from step to step."""
 
 HIDDEN_DECAY = 0.95
 """What is left of a hidden state after a step. Training sees states of thirty frames at most; without decay they grow for a
@@ -106,28 +93,19 @@ class InverseRecovery(nn.Module):
         """What estimates the veil, and all that makes the features that it is read from."""
         return self.squeeze, self.remember, self.enter, self.down, self.deep, self.veil
 
-    def gather(self, frame: Image, previous: Tensor, following: Tensor) -> Tensor:
-        """The evidence of a window: its frame, and how the luma of median, previous and following frame departs from it."""
-        luma, previous, following, chroma = (seen_by(self.squeeze, x) for x in (frame.luma, previous, following, frame.chroma))
-        # Of the frame itself, which departs by nothing, and its neighbours. Rounding first changes no median.
-        middle = torch.maximum(previous, following).clamp_(max=zero_seen_by(self.squeeze))
-        median = torch.maximum(torch.minimum(previous, following), middle)
-        return to_blocks([(luma, 4), (median, 4), (previous, 4), (following, 4), (chroma, 2)])
-
-    def features(self, registered: Registered, last: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def features(self, registered: Registered, memory: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a quarter, those at an eighth before the hidden state goes into them, and the new hidden state.
 
         Args:
             registered: a frame, or a piece of one.
-            last: how the last luma of H departs.
+            memory: from `passes.recall`.
             hidden: the last hidden state; None at the start of a scene.
         """
-        memory = self.remember(to_blocks([(seen_by(self.remember, last), 4)]))
-        skip = self.enter(rectified_sum(self.squeeze, registered.evidence, onto=memory))
+        skip = self.enter(rectified_sum(self.squeeze, registered.evidence, onto=self.remember(memory)))
         deep = self.deep(self.down(skip))
         start = deep[:, : self.hidden]
         if hidden is None:
-            last_hidden = torch.zeros_like(start, dtype=last.dtype)
+            last_hidden = torch.zeros_like(start, dtype=registered.previous.dtype)
         else:
             warped = warp(hidden, registered.backwards_coarse)
             # In memory like what it meets.
@@ -136,21 +114,6 @@ class InverseRecovery(nn.Module):
         recurrent = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
         up = F.interpolate(self.up(recurrent), scale_factor=2, mode="nearest")
         return self.decode(skip + up), deep, hidden
-
-    def remove_rain(self, features: Tensor, following: Image, last: Image) -> Image:
-        """H: covered pixels are filled from the two candidates, and translucent light is taken off; all of them departures."""
-        maps = self.rain(features)
-        light = to_pixels(maps[:, LUMA * len(MAPS) :], 2).to(last.luma.dtype)
-        preference, covered, glow = to_pixels(maps[:, : LUMA * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
-        covered = torch.sigmoid(covered)
-        # The softmax of two.
-        share = covered * torch.sigmoid(preference)
-        rest = covered - share
-        # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
-        luma = torch.addcmul(torch.addcmul(-glow, share, following.luma), rest, last.luma)
-        share, rest = halve(share), halve(rest)
-        chroma = torch.addcmul(torch.addcmul(-light, share, following.chroma), rest, last.chroma)
-        return Image(luma, chroma)
 
     def estimate_veil(self, deep: Tensor, cells: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
         """T and U as in `Recovered`, A, and the light that they were judged by."""
@@ -175,12 +138,10 @@ class Refinement(nn.Module):
         self.out.weight = nn.Parameter(torch.zeros_like(self.out.weight))
         self.out.bias = nn.Parameter(torch.zeros(LUMA + CHROMA))
 
-    def forward(self, coarse: Image, features: Tensor) -> Image:
-        """The correction to the coarse estimate, from it and the features of stage 1."""
-        blocks = to_blocks([(seen_by(self.squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
-        maps = self.out(self.body(rectified_sum(self.join, features, onto=self.squeeze(blocks))))
-        dtype = coarse.luma.dtype
-        return Image(to_pixels(maps[:, :LUMA], 4).to(dtype), to_pixels(maps[:, LUMA:], 2).to(dtype))
+    def forward(self, blocks: Tensor, features: Tensor) -> Tensor:
+        """The correction to the coarse estimate, in blocks like it, from it and the features of stage 1."""
+        maps: Tensor = self.out(self.body(rectified_sum(self.join, features, onto=self.squeeze(blocks))))
+        return maps
 
 
 class Rmfd(nn.Module):
@@ -229,28 +190,20 @@ class Rmfd(nn.Module):
             pad_to(x.permute(0, 3, 1, 2), *frame.luma.shape[-2:]).permute(0, 2, 3, 1)
             for x in (window.to_previous, window.to_following)
         )
-        # Departures, so that a reduced precision is relative to the evidence and not to the brightness.
-        previous_luma = warp(previous.luma, to_previous).sub_(frame.luma)
-        following = Image(
-            warp(following.luma, to_following).sub_(frame.luma),
-            warp(following.chroma, displacement(to_following, 2)).sub_(frame.chroma),
+        previous_luma, following, evidence, difference = passes.register(
+            frame, previous.luma, following, to_previous, to_following, self.recovery.squeeze
         )
         backwards_coarse, (top, left) = displacement(to_previous, UNIT), window.previous_corner
-        low = torch.minimum(previous_luma, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
-        high = torch.maximum(previous_luma, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
-        # Everything that needs no state is done here, since `recover` is the slowest part of a step.
         return Registered(
             frame,
+            previous_luma,
             following,
-            Image(low, following.chroma.clamp(max=0).sub_(MEMORY_MARGIN)),
-            Image(high, following.chroma.clamp(min=0).add_(MEMORY_MARGIN)),
-            self.recovery.gather(frame, previous_luma, following.luma),
+            evidence,
             cells_of_frame(frame),
             to_previous,
-            displacement(to_previous, 2),
             backwards_coarse,
             resting_cells(backwards_coarse + backwards_coarse.new_tensor([left / UNIT, top / UNIT])),
-            agreement_of(previous_luma, following.luma),
+            agreement_of(difference),
             (height, width),
         )
 
@@ -265,26 +218,22 @@ class Rmfd(nn.Module):
             registered: a frame, or a piece of one.
             state: whose maps lie where the previous frame of the window lay.
         """
-        frame, low, high = registered.frame, registered.low, registered.high
+        frame, following, remember = registered.frame, registered.following, self.recovery.remember
+        settle, spared, rested = None, None, torch.zeros_like(registered.resting)
         if state is None:
-            last, last_hidden = Image(torch.zeros_like(frame.luma), torch.zeros_like(frame.chroma)), None
+            last = Image(torch.zeros_like(frame.luma), torch.zeros_like(frame.chroma))
+            memory = passes.memory_blocks(last.luma, remember)
         else:
-            last = Image(
-                torch.clamp(warp(state.hazy_luma, registered.backwards) - frame.luma, low.luma, high.luma),
-                torch.clamp(warp(state.hazy_chroma, registered.backwards_half) - frame.chroma, low.chroma, high.chroma),
+            hazy = Image(state.hazy_luma, state.hazy_chroma)
+            last, memory, difference = passes.recall(
+                hazy, registered.backwards, frame, registered.previous, following, remember
             )
-            last_hidden = state.hidden
-        features, deep, hidden = self.recovery.features(registered, last.luma, last_hidden)
-        departure = self.recovery.remove_rain(features, registered.following, last)
-        rested = torch.zeros_like(registered.resting)
-        if state is not None:
-            following, resting = registered.following, registered.resting
-            departure, rested = settle(departure, last, following, resting, state.rested, state.calm)
-        taken = -departure.luma[..., UNIT // 2 :: UNIT, UNIT // 2 :: UNIT]
-        # A network that learns has to see what it does wrong; and one that has learnt nothing yet takes nothing off.
-        if state is not None and not self.training:
-            departure = spare(departure, registered.agreement, state.calm[:, :1])
-        hazy = Image(frame.luma + departure.luma, frame.chroma + departure.chroma)
+            settle, rested = settling(difference, registered.resting, state.rested, state.calm)
+            # A network that learns has to see what it does wrong; and one that has learnt nothing yet takes nothing off.
+            if not self.training:
+                spared = sparing(registered.agreement, state.calm[:, :1])
+        features, deep, hidden = self.recovery.features(registered, memory, None if state is None else state.hidden)
+        hazy, taken = passes.take_off(self.recovery.rain(features), last, following, frame, settle, spared)
         features = seen_by(self.refinement.join, features)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken)
 
@@ -303,29 +252,7 @@ class Rmfd(nn.Module):
             recovered: of a frame, or of a piece of one.
             size: (H, W) without padding.
         """
-        coarse = without_veil(recovered.hazy, recovered.veil, recovered.airlight)
-        correction = self.refinement(coarse, recovered.features)
-        image = Image(coarse.luma + correction.luma, coarse.chroma + correction.chroma)
+        coarse, blocks = passes.lift(recovered.hazy, lift_of(recovered.veil, recovered.airlight), self.refinement.squeeze)
+        image = passes.correct(coarse, self.refinement(blocks, recovered.features))
         cells = recovered.veil[..., : -(-size[0] // UNIT), : -(-size[1] // UNIT)]
         return Restored(image.cropped(*size), coarse.cropped(*size), recovered.hazy.cropped(*size), recovered.airlight, cells)
-
-
-def without_veil(hazy: Image, veil: Tensor, airlight: Tensor) -> Image:
-    """`physics.remove_veil` of a picture whose veil is known by cells.
-
-    It is a factor and an offset to each value; these are what is interpolated between cells.
-
-    Args:
-        hazy: sides multiples of `UNIT`.
-        veil: T and U, `[B, 2, H/8, W/8]`.
-        airlight: A, `[B, 3, 1, 1]`, RGB.
-    """
-    transmission, flow = veil.chunk(2, 1)
-    luma, chroma = split(airlight)
-    nothing = torch.zeros_like(transmission)
-    factor = physics.remove_veil(nothing + 1, transmission, nothing)
-    offsets = [physics.remove_veil(nothing, transmission, *x) for x in ((luma, flow), (chroma, 0.0))]
-    full, half = (
-        enlarge(torch.cat([factor, offset], 1), x.shape[-2] // veil.shape[-2]) for x, offset in zip(hazy, offsets, strict=True)
-    )
-    return Image(torch.addcmul(full[:, 1:], hazy.luma, full[:, :1]), torch.addcmul(half[:, 1:], hazy.chroma, half[:, :1]))

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rmfd_cli.model.image import Image, enlarge
-from rmfd_cli.model.veil import CELL_PX
+from rmfd_cli.model.image import CELL_PX, Image, enlarge
 
 MEMORY_SHARE = (0.4, 0.85)
 """How far a resting pixel follows its memory, beyond the median: when it has just come to rest, and when it has rested long."""
@@ -26,7 +25,7 @@ _MOVED_PX = (0.1, 0.5)
 """A cell that moves by less than the first rests, beyond the second it does not."""
 _DIFFERENCE = 0.05
 """Mean difference of memory and following frame in a cell or one beside it, of 1, at which they hardly show the same."""
-_BRIGHTER = 0.25
+BRIGHTER = 0.25
 """How much it counts in that where the following frame is the brighter one: that is what rain in it does, too."""
 _RESTED_RATE, _RESTED = 0.05, (0.3, 0.85)
 """A cell that has rested for seven frames begins to count as one that has rested long; after forty it does."""
@@ -53,41 +52,56 @@ def calm_of(taken: Tensor, resting: Tensor, last: Tensor | None) -> Tensor:
     return calm if last is None else last + _RATE * (calm - last)
 
 
-def settle(
-    estimate: Image, memory: Image, following: Image, resting: Tensor, rested: Tensor, calm: Tensor
-) -> tuple[Image, Tensor]:
-    """The estimate of H, nearer to what memory and following frame agree on, where the picture rests and it rains.
+def difference_of(memory: Tensor, following: Tensor) -> Tensor:
+    """How much memory and following frame differ in every cell, `[B, 1, H/8, W/8]`; less where the latter is the brighter one.
 
     Args:
-        estimate: H by the network, of one frame, like the next two as a departure from the frame that is restored.
-        memory: the last H.
-        following: the next frame.
+        memory: luma of the last H, `[B, 1, H, W]`, like the next a departure from the frame that is restored.
+        following: of the next frame.
+    """
+    # Every other row says as much.
+    difference = F.leaky_relu(memory[..., ::2, :] - following[..., ::2, :], -BRIGHTER)
+    return F.avg_pool2d(difference, (CELL_PX // 2, CELL_PX))
+
+
+def settling(difference: Tensor, resting: Tensor, rested: Tensor, calm: Tensor) -> tuple[Tensor | None, Tensor]:
+    """How the estimate of H is to be settled, where the picture rests and it rains.
+
+    Args:
+        difference: from `difference_of`.
         resting: from `resting_cells`.
         rested: for how long cells have rested, as this left it for the frame before; zeros at first.
         calm: from `calm_of`, before this frame.
 
     Returns:
-        The estimate itself where no cell rests, while the camera moves, or in dry weather; and for how long cells have rested
-        and shown the same: from 0 to 1, a running mean that motion ends at once, `[B, 1, H/8, W/8]`.
+        For `settled`, `[B, 2, H/8, W/8]`, or None where no cell rests, while the camera moves, or in dry weather; and for how
+        long cells have rested and shown the same: from 0 to 1, a running mean that motion ends at once, `[B, 1, H/8, W/8]`.
     """
     rain, rest = calm.chunk(2, 1)
     weight = resting * rising(rain, *_RAIN) * rising(rest, *_RESTING)
     if is_surely_zero(weight):
-        return estimate, torch.zeros_like(rested)
-    # Every other row says as much.
-    difference = F.leaky_relu(memory.luma[..., ::2, :] - following.luma[..., ::2, :], -_BRIGHTER)
-    difference = F.avg_pool2d(difference, (CELL_PX // 2, CELL_PX))
+        return None, torch.zeros_like(rested)
     # What moves in one cell is about to come into the next.
     same = torch.exp(-((F.max_pool2d(difference, 3, 1, 1) / _DIFFERENCE) ** 2))
     rested = weight.any() * torch.minimum(torch.lerp(rested, same * resting, _RESTED_RATE), same * resting)
     least, most = MEMORY_SHARE
     share = least + (most - least) * rising(rested, *_RESTED)
-    how = torch.cat([weight * same, share], 1)
-    settled = Image(
+    return torch.cat([weight * same, share], 1), rested
+
+
+def settled(estimate: Image, memory: Image, following: Image, how: Tensor) -> Image:
+    """The estimate of H, nearer to what memory and following frame agree on.
+
+    Args:
+        estimate: H by the network, of one frame, like the next two as a departure from the frame that is restored.
+        memory: the last H.
+        following: the next frame.
+        how: from `settling`.
+    """
+    return Image(
         _towards(estimate.luma, memory.luma, following.luma, enlarge(how, CELL_PX)),
         _towards(estimate.chroma, memory.chroma, following.chroma, enlarge(how, CELL_PX // 2)),
     )
-    return settled, rested
 
 
 def _towards(estimate: Tensor, memory: Tensor, following: Tensor, how: Tensor) -> Tensor:

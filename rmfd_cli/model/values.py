@@ -26,20 +26,18 @@ class Registered(NamedTuple):
     """A window whose outer frames lie in register with the middle one; sides padded to multiples of the network's `UNIT`."""
 
     frame: Image
+    previous: Tensor
+    """`[B, 1, H, W]`, how the luma of the previous frame departs from that of the middle one."""
     following: Image
-    """How the following frame differs from the middle one."""
-    low: Image
-    high: Image
-    """How far a memory of the middle frame may differ from it, by what the window shows."""
+    """How the following frame departs from it."""
     evidence: Tensor
     """`[B, C, H/4, W/4]`, C channels of `InverseRecovery.squeeze`: what the window shows, in blocks of pixels."""
     cells: Tensor
     """From `veil.cells_of_frame`."""
     backwards: Tensor
     """`[B, H, W, 2]`: how far the pixels of the middle frame have moved in the previous one, `to_previous` of the window."""
-    backwards_half: Tensor
     backwards_coarse: Tensor
-    """The same at half of the resolution, for chroma, and at an eighth."""
+    """The same at an eighth of the resolution."""
     resting: Tensor
     """`[B, 1, H/8, W/8]`, from `rest.resting_cells`."""
     agreement: Tensor
@@ -63,7 +61,7 @@ class State(NamedTuple):
     calm: Tensor
     """`[B, 2, 1, 1]`: from `rest.calm_of`: how hard it rains, and how much of the picture rests."""
     rested: Tensor
-    """`[B, 1, H/8, W/8]`, from `rest.settle`: for how long cells have rested."""
+    """`[B, 1, H/8, W/8]`, from `rest.settling`: for how long cells have rested."""
 
 
 class Cleared(NamedTuple):

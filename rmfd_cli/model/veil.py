@@ -9,10 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rmfd_cli import physics
-from rmfd_cli.model.image import Image, darkest, darkest_of, join
-
-CELL_PX = 8
-"""The veil is estimated per cell of so many pixels on a side."""
+from rmfd_cli.model import native
+from rmfd_cli.model.image import CELL_PX, Image, darkest, darkest_of, join, split
 
 LIGHT = 9
 """Numbers that describe the light of a whole frame: mean and spread of its cells' darkest value and colour, darkest of all."""
@@ -77,6 +75,8 @@ def _by_cell(x: Tensor) -> Tensor:
 
 def cells_of_frame(frame: Image) -> Tensor:
     """Darkest value and colour of every cell, in RGB: sides multiples of `CELL_PX`, to `[B, 4, H/8, W/8]`."""
+    if native.suits(frame.luma):
+        return native.cells(frame)
     dark = darkest_of(darkest(frame), CELL_PX // 2)
     luma = frame.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]
     chroma = frame.chroma[..., CELL_PX // 4 :: CELL_PX // 2, CELL_PX // 4 :: CELL_PX // 2]
@@ -89,6 +89,21 @@ def light_of_cells(cells: Tensor) -> Tensor:
     # A soft minimum, which one dead pixel does not decide.
     darkest = -torch.log(torch.exp(-30 * cells[:, :1]).mean((2, 3), keepdim=True)) / 30
     return torch.cat([mean, (spread + 1e-4).sqrt(), darkest], 1)
+
+
+def lift_of(veil: Tensor, airlight: Tensor) -> Tensor:
+    """`physics.remove_veil` as a factor, and what is added to luma, Cb and Cr: `[B, 4, H/8, W/8]`.
+
+    Args:
+        veil: T and U, `[B, 2, H/8, W/8]`.
+        airlight: A, `[B, 3, 1, 1]`, RGB.
+    """
+    transmission, flow = veil.chunk(2, 1)
+    luma, chroma = split(airlight)
+    nothing = torch.zeros_like(transmission)
+    factor = physics.remove_veil(nothing + 1, transmission, nothing)
+    offsets = (physics.remove_veil(nothing, transmission, *x) for x in ((luma, flow), (chroma, 0.0)))
+    return torch.cat([factor, *offsets], 1)
 
 
 def _within_unit(x: Tensor) -> Tensor:

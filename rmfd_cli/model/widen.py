@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.layers import Residual
-from rmfd_cli.model.network import CHROMA, LUMA, Rmfd
+from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.passes import CHROMA, LUMA
 
 NEW_BLOCK_GAIN = 0.002
 """How far a block that the smaller network lacks departs from the identity: at none at all, ReLU would let it learn nothing."""

@@ -9,9 +9,8 @@ from torch import Tensor
 from rmfd_cli import physics
 from rmfd_cli.metrics import ssim
 from rmfd_cli.model.align import warp
-from rmfd_cli.model.image import Image, enlarge, to_rgb
+from rmfd_cli.model.image import CELL_PX, Image, enlarge, to_rgb
 from rmfd_cli.model.values import Restored
-from rmfd_cli.model.veil import CELL_PX
 from rmfd_cli.training.packed import Batch, full_size
 
 

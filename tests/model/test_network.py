@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rmfd_cli.model import passes
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import Image, from_rgb, to_pixels, to_rgb
@@ -245,7 +246,7 @@ def test_what_has_learnt_nothing_is_a_filter_already():
 
 def test_the_evidence_shows_how_the_median_departs():
     frame, previous, following = Image(torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)), *(torch.randn(2, 1, 1, 8, 8))
-    evidence = Rmfd(ModelConfig()).recovery.gather(frame, previous, following)
+    evidence = passes.evidence(frame, previous, following, Rmfd(ModelConfig()).recovery.squeeze)
     middle = torch.stack([previous, following, torch.zeros_like(previous)]).median(0)[0]
     assert torch.equal(to_pixels(evidence[:, :64], 4), torch.cat([frame.luma, middle, previous, following], 1))
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rmfd_cli.model.image import from_rgb
-from rmfd_cli.model.veil import CELL_PX, LIGHT, VeilEstimate, cells_of_frame, light_of_cells
+from rmfd_cli.model.image import CELL_PX, from_rgb
+from rmfd_cli.model.veil import LIGHT, VeilEstimate, cells_of_frame, light_of_cells
 from rmfd_cli.physics import T_MIN
 
 

@@ -5,22 +5,20 @@ import pytest
 import torch
 
 from rmfd_cli.model.checkpoint import load_model
-from rmfd_cli.model.image import Image
 from rmfd_cli.model.placing import find_weights
 from rmfd_cli.model.streaming import restore
-from rmfd_cli.model.witness import agreement_of, spare
+from rmfd_cli.model.witness import agreement_of, difference_of, sparing
 from rmfd_cli.video.ycc import ycc_of_rgb
 from tests.model.rainy import texture
 
 CPU = torch.device("cpu")
-DEPARTURE = Image(torch.full((1, 1, 32, 48), -0.2), torch.full((1, 2, 16, 24), 0.02))
 NO_RAIN, DRIZZLE, RAIN = (torch.full((1, 1, 1, 1), taken / 255) for taken in (0.1, 0.325, 0.6))
 
 
 def test_neighbours_agree_where_they_show_the_same_and_not_next_to_where_they_do_not():
     previous, following = torch.zeros(2, 1, 1, 32, 48)
     following[..., :8] = 0.2
-    agreement = agreement_of(previous, following)
+    agreement = agreement_of(difference_of(previous, following))
     assert agreement.shape == (1, 1, 4, 6)
     assert agreement[..., :2].max() < 0.01
     torch.testing.assert_close(agreement[..., 2:], torch.ones(1, 1, 4, 4))
@@ -29,17 +27,19 @@ def test_neighbours_agree_where_they_show_the_same_and_not_next_to_where_they_do
 def test_a_streak_in_one_of_the_neighbours_does_not_discredit_them():
     previous, following = torch.zeros(2, 1, 1, 32, 48)
     following[..., 4:28, 20] = 0.3
-    assert agreement_of(previous, following).min() > 0.5
+    assert agreement_of(difference_of(previous, following)).min() > 0.5
 
 
 @pytest.mark.parametrize(("rain", "left"), [(NO_RAIN, 0.0), (DRIZZLE, 0.5), (RAIN, 1.0)])
 def test_the_less_it_rains_the_less_is_taken_off_where_neighbours_disagree(rain, left):
     agreement = torch.ones(1, 1, 4, 6)
     agreement[..., :3] = 0.0
-    spared = spare(DEPARTURE, agreement, rain)
-    torch.testing.assert_close(spared.luma[..., :20], left * DEPARTURE.luma[..., :20])
-    torch.testing.assert_close(spared.chroma[..., :10], left * DEPARTURE.chroma[..., :10])
-    torch.testing.assert_close(spared.luma[..., 28:], DEPARTURE.luma[..., 28:])
+    spared = sparing(agreement, rain)
+    if left == 1:
+        assert spared is None
+    else:
+        torch.testing.assert_close(spared[..., :3], torch.full((1, 1, 4, 3), left))
+        torch.testing.assert_close(spared[..., 3:], torch.ones(1, 1, 4, 3))
 
 
 def foaming(frames: int) -> list[np.ndarray]:
@@ -65,7 +65,7 @@ def test_foam_is_spared_and_a_drop_is_not(monkeypatch):
         return float(light[:400].mean()), float(light[448:].mean())
 
     drops, foam = taken()
-    monkeypatch.setattr("rmfd_cli.model.network.spare", lambda departure, agreement, rain: departure)
+    monkeypatch.setattr("rmfd_cli.model.network.sparing", lambda agreement, rain: None)
     all_drops, all_foam = taken()
     assert all_foam > 0.3
     assert foam < 0.5 * all_foam

@@ -1,0 +1,193 @@
+"""The passes of `passes`, in C: on a CPU, for one frame in float32 whose convolutions run in integers.
+
+What torch does in many passes over memory is done in one (docs/decisions.md has what that is worth). The library is compiled
+when rmfd is installed; where that was not possible, it is missing, and `passes` does the same in more time.
+"""
+
+import ctypes
+import functools
+import importlib.util
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rmfd_cli.model.image import CELL_PX, COLOURS, Image, is_traced
+
+_SCRATCH_ROWS = 10
+"""As many as a function of the library needs at most."""
+
+
+class Steps(NamedTuple):
+    """How what comes out is rounded for the convolution that takes it."""
+
+    per_unit: float
+    """Steps for a difference of 1."""
+    zero: int
+    """The step that stands for 0."""
+    channels: int
+    """What the convolution takes."""
+
+
+def suits(x: Tensor) -> bool:
+    """Whether the library is there and can work on frames like this, `[B, 1, H, W]`."""
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and len(x) == 1 and not is_traced(x)
+    return plain and _library() is not None
+
+
+def register(
+    frame: Image,
+    previous: Tensor,
+    following: Image,
+    to_previous: Tensor,
+    to_following: Tensor,
+    steps: Steps,
+    most_difference: float,
+) -> tuple[Tensor, Image, Tensor, Tensor]:
+    """As `passes.register`."""
+    frame = _packed(frame)
+    height, width = frame.luma.shape[-2:]
+    departed, after = torch.empty_like(frame.luma), Image(torch.empty_like(frame.luma), torch.empty_like(frame.chroma))
+    evidence = _blocks(height, width, steps)
+    difference = frame.luma.new_empty(1, 1, height // CELL_PX, width // CELL_PX)
+    _call(
+        "register", *frame, height, width, _plane(previous), _plane(following.luma), _plane(following.chroma),
+        to_previous.contiguous(), to_following.contiguous(), *_rounding(steps), most_difference, _scratch(frame.luma),
+        departed, *after, evidence, difference,
+    )  # fmt: skip
+    return departed, after, evidence.permute(0, 3, 1, 2), difference
+
+
+def cells(frame: Image) -> Tensor:
+    """As `veil.cells_of_frame`."""
+    frame = _packed(frame)
+    height, width = frame.luma.shape[-2:]
+    found = frame.luma.new_empty(1, 4, height // CELL_PX, width // CELL_PX)
+    _call("cells", *frame, height, width, *COLOURS, _scratch(frame.luma), found)
+    return found
+
+
+def recall(
+    hazy: Image,
+    backwards: Tensor,
+    frame: Image,
+    previous: Tensor,
+    following: Image,
+    steps: Steps,
+    margin: float,
+    brighter: float,
+) -> tuple[Image, Tensor, Tensor]:
+    """As `passes.recall`."""
+    frame = _packed(frame)
+    height, width = frame.luma.shape[-2:]
+    last = Image(torch.empty_like(frame.luma), torch.empty_like(frame.chroma))
+    blocks = _blocks(height, width, steps)
+    difference = frame.luma.new_empty(1, 1, height // CELL_PX, width // CELL_PX)
+    _call(
+        "recall", _plane(hazy.luma), _plane(hazy.chroma), backwards.contiguous(), *frame, height, width, previous, *following,
+        margin, brighter, *_rounding(steps), _scratch(frame.luma), *last, blocks, difference,
+    )  # fmt: skip
+    return last, blocks.permute(0, 3, 1, 2), difference
+
+
+def take_off(
+    maps: Tensor, last: Image, following: Image, frame: Image, settling: Tensor | None, sparing: Tensor | None
+) -> tuple[Image, Tensor]:
+    """As `passes.take_off`."""
+    frame = _packed(frame)
+    height, width = frame.luma.shape[-2:]
+    hazy = Image(torch.empty_like(frame.luma), torch.empty_like(frame.chroma))
+    taken = frame.luma.new_empty(1, 1, height // CELL_PX, width // CELL_PX)
+    _call(
+        "take_off", _by_place(maps), height, width, *last, *following, *frame, settling, sparing, _scratch(frame.luma), *hazy,
+        taken,
+    )  # fmt: skip
+    return hazy, taken
+
+
+def lift(hazy: Image, veil: Tensor, steps: Steps) -> tuple[Image, Tensor]:
+    """As `passes.lift`."""
+    height, width = hazy.luma.shape[-2:]
+    coarse = Image(hazy.luma.new_empty(hazy.luma.shape), hazy.chroma.new_empty(hazy.chroma.shape))
+    blocks = _blocks(height, width, steps)
+    _call(
+        "lift",
+        _plane(hazy.luma),
+        _plane(hazy.chroma),
+        veil.contiguous(),
+        *_rounding(steps),
+        _scratch(hazy.luma),
+        *coarse,
+        blocks,
+    )
+    return coarse, blocks.permute(0, 3, 1, 2)
+
+
+def correct(coarse: Image, maps: Tensor) -> Image:
+    """As `passes.correct`."""
+    image = Image(coarse.luma.clone(), coarse.chroma.clone())
+    _call("correct", _by_place(maps), *coarse.luma.shape[-2:], _scratch(coarse.luma), *image)
+    return image
+
+
+class _Plane(ctypes.Structure):
+    _fields_ = (
+        ("first", ctypes.c_void_p),
+        ("stride", ctypes.c_ssize_t),
+        ("plane", ctypes.c_ssize_t),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+    )
+
+
+def _plane(image: Tensor) -> _Plane:
+    """`[1, C, h, w]`, whose rows may be parts of longer ones."""
+    assert image.dtype == torch.float32
+    assert image.stride(3) == 1
+    return _Plane(image.data_ptr(), image.stride(2), image.stride(1), image.shape[2], image.shape[3])
+
+
+def _packed(image: Image) -> Image:
+    return Image(image.luma.contiguous(), image.chroma.contiguous())
+
+
+def _by_place(maps: Tensor) -> Tensor:
+    """`[1, C, h, w]`, in memory as `[h, w, C]`."""
+    return maps.permute(0, 2, 3, 1).contiguous()
+
+
+def _blocks(height: int, width: int, steps: Steps) -> Tensor:
+    return torch.empty(1, height // 4, width // 4, steps.channels, dtype=torch.uint8)
+
+
+def _rounding(steps: Steps) -> tuple[float, float]:
+    return steps.per_unit, float(steps.zero)
+
+
+def _scratch(like: Tensor) -> Tensor:
+    return like.new_empty(_SCRATCH_ROWS, like.shape[-1])
+
+
+def _call(name: str, *arguments: Any) -> None:
+    """A function of the library, which lets other threads run meanwhile."""
+    library = _library()
+    assert library is not None
+    getattr(library, f"rmfd_{name}")(*(_as_c(x) for x in arguments))
+
+
+def _as_c(x: Any) -> Any:
+    if isinstance(x, Tensor):
+        assert x.is_contiguous()
+        return ctypes.c_void_p(x.data_ptr())
+    return ctypes.c_float(x) if isinstance(x, float) else x
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    found = importlib.util.find_spec("rmfd_cli.model._passes")
+    if found is None or found.origin is None:
+        return None
+    try:
+        return ctypes.CDLL(found.origin)
+    except OSError:
+        return None

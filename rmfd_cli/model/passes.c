@@ -1,0 +1,414 @@
+/* What is done to every pixel of a frame, as few passes over memory as there can be: `passes.py` on a CPU, for one frame in
+   float32 whose convolutions run in integers. `native.py` calls it; tests/model/test_native.py holds the two together.
+
+   Pictures are planes, H rows of W numbers, H and W multiples of 8; chroma has two of half the sides. Of what a flow leads to,
+   and of what is cut from a larger picture, rows may lie further apart: `stride` is in numbers. Nothing here allocates: `scratch`
+   has room for `SCRATCH_ROWS` rows. Loops are left to the compiler, which makes them once for each kind of processor. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
+#define FOR_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EVERY_CPU
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+enum { CELL = 8, BLOCK = 4, HALF = 2, LUMA = BLOCK * BLOCK, CHROMA = 2 * HALF * HALF };
+
+typedef struct {
+    const float *first;
+    ptrdiff_t stride, plane;
+    int32_t height, width;
+} Plane;
+
+INLINE float least(float a, float b) { return a < b ? a : b; }
+INLINE float most(float a, float b) { return a > b ? a : b; }
+INLINE float within(float x, float low, float high) { return least(most(x, low), high); }
+INLINE float absolute(float x) { return x < 0 ? -x : x; }
+INLINE float between(float a, float b, float share) { return a + (b - a) * share; }
+
+/* To 3e-7 of its value (the polynomial is a minimax one of e^r for |r| <= log(2) / 2). */
+INLINE float exponential(float x)
+{
+    x = within(x, -87.0f, 87.0f);
+    float n = __builtin_rintf(x * 1.44269504f);
+    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float e = 1.9875691500e-4f;
+    e = e * r + 1.3981999507e-3f;
+    e = e * r + 8.3334519073e-3f;
+    e = e * r + 4.1665795894e-2f;
+    e = e * r + 1.6666665459e-1f;
+    e = e * r + 5.0000001201e-1f;
+    e = e * r * r + r + 1.0f;
+    union {
+        int32_t bits;
+        float number;
+    } power = {((int32_t)n + 127) << 23};
+    return e * power.number;
+}
+
+INLINE void sigmoid_row(float *restrict x, int32_t count)
+{
+    for (ptrdiff_t k = 0; k < count; k++) x[k] = 1.0f / (1.0f + exponential(-x[k]));
+}
+
+/* As `Int8Conv.rounded`: what is below the range comes out as far above its lower end. */
+INLINE uint8_t rounded(float x, float per_step, float zero)
+{
+    float steps = __builtin_rintf(absolute(x * per_step + zero));
+    return (uint8_t)(int32_t)(steps < 255.0f ? steps : 255.0f);
+}
+
+INLINE void round_row(uint8_t *restrict out, const float *restrict x, int32_t count, float per_step, float zero)
+{
+    for (ptrdiff_t k = 0; k < count; k++) out[k] = rounded(x[k], per_step, zero);
+}
+
+/* A row of an image as it would look from where a flow starts, bilinear, its edge repeated. `every` is how many pixels of the
+   flow one of the image has; the middle one's is taken. Numbers are fetched one by one, in pairs: gather instructions take longer.
+   `scratch` has room for seven rows. */
+INLINE void follow_row(
+    float *restrict out, Plane image, const float *restrict flow, int32_t every, int32_t y, int32_t count, float *restrict scratch)
+{
+    const float right = image.width - 1, bottom = image.height - 1, scale = 1.0f / every;
+    const int32_t last_x = image.width - 2, last_y = image.height - 2, stride = (int32_t)image.stride;
+    float *restrict share_x = scratch, *restrict share_y = scratch + count;
+    float *restrict above = scratch + 2 * count, *restrict below = scratch + 4 * count;
+    int32_t *restrict places = (int32_t *)(scratch + 6 * count);
+    flow += ((ptrdiff_t)(y * every + every / 2) * count * every + every / 2) * 2;
+    for (ptrdiff_t x = 0; x < count; x++) {
+        /* In this order, so that what is no number is 0. */
+        float at_x = least(most((int32_t)x + flow[2 * every * x] * scale, 0.0f), right);
+        float at_y = least(most(y + flow[2 * every * x + 1] * scale, 0.0f), bottom);
+        int32_t left = (int32_t)at_x, top = (int32_t)at_y;
+        left = left < last_x ? left : last_x;
+        top = top < last_y ? top : last_y;
+        share_x[x] = at_x - left;
+        share_y[x] = at_y - top;
+        places[x] = top * stride + left;
+    }
+    for (ptrdiff_t x = 0; x < count; x++) {
+        memcpy(above + 2 * x, image.first + places[x], 2 * sizeof(float));
+        memcpy(below + 2 * x, image.first + places[x] + stride, 2 * sizeof(float));
+    }
+    for (ptrdiff_t x = 0; x < count; x++) {
+        float higher = between(above[2 * x], above[2 * x + 1], share_x[x]);
+        float lower = between(below[2 * x], below[2 * x + 1], share_x[x]);
+        out[x] = between(higher, lower, share_y[x]);
+    }
+}
+
+INLINE Plane second(Plane image)
+{
+    image.first += image.plane;
+    return image;
+}
+
+/* A row of cells, each of `factor` pixels, enlarged bilinearly; `row` has room for `columns + 2`. */
+INLINE void enlarge_row(
+    float *restrict out, float *restrict row, const float *restrict cells, int32_t rows, int32_t columns, int32_t factor, int32_t y)
+{
+    float at = within((y + 0.5f) / factor - 0.5f, 0.0f, rows - 1);
+    int32_t above = (int32_t)at, below = above < rows - 1 ? above + 1 : above;
+    float share = at - above;
+    for (ptrdiff_t k = 0; k < columns; k++) row[k + 1] = between(cells[above * columns + k], cells[below * columns + k], share);
+    row[0] = row[1];
+    row[columns + 1] = row[columns];
+    for (ptrdiff_t cell = 0; cell < columns; cell++)
+        for (ptrdiff_t k = 0; k < factor; k++) {
+            float from_middle = ((int32_t)k + 0.5f) / factor - 0.5f;
+            float beside = from_middle < 0 ? row[cell] : row[cell + 2];
+            out[cell * factor + k] = between(row[cell + 1], beside, absolute(from_middle));
+        }
+}
+
+/* A row of pixels into its places in blocks of `side` pixels, which lie `apart` numbers from each other. */
+INLINE void put_row(uint8_t *restrict blocks, const uint8_t *restrict row, int32_t count, int32_t side, int32_t apart)
+{
+    for (ptrdiff_t k = 0; k < count; k++) memcpy(blocks + k * apart, row + k * side, side);
+}
+
+INLINE void take_row(float *restrict row, const float *restrict blocks, int32_t count, int32_t side, int32_t apart)
+{
+    for (ptrdiff_t k = 0; k < count; k++) memcpy(row + k * side, blocks + k * apart, side * sizeof(float));
+}
+
+/* Adds a row of numbers to the sums of its cells. */
+INLINE void add_to_cells(float *restrict sums, const float *restrict row, int32_t columns)
+{
+    for (ptrdiff_t cell = 0; cell < columns; cell++) {
+        float sum = 0;
+        for (ptrdiff_t k = 0; k < CELL; k++) sum += row[cell * CELL + k];
+        sums[cell] += sum;
+    }
+}
+
+/* Where in a cell every other row lies. */
+INLINE int is_counted(int32_t y) { return y % 2 == 0; }
+
+FOR_EVERY_CPU void rmfd_register(
+    const float *frame, const float *frame_chroma, int32_t height, int32_t width, Plane before, Plane after, Plane after_chroma,
+    const float *to_previous, const float *to_following, float per_step, float zero, float most_difference, float *scratch,
+    float *previous, float *following, float *following_chroma, uint8_t *evidence, float *difference)
+{
+    enum { CHANNELS = 4 * LUMA + CHROMA };
+    const int32_t columns = width / CELL, wide = width / BLOCK, half = width / HALF;
+    const uint8_t nothing = rounded(0.0f, per_step, zero);
+    float *restrict apart = scratch, *restrict fetched = scratch + width;
+    uint8_t *restrict small = (uint8_t *)(scratch + 8 * width);
+    uint8_t *restrict first = small, *restrict middle = small + width, *restrict second_ = small + 2 * width,
+            *restrict third = small + 3 * width;
+    memset(difference, 0, sizeof(float) * columns * (height / CELL));
+    for (int32_t y = 0; y < height; y++) {
+        const float *restrict here = frame + (ptrdiff_t)y * width;
+        float *restrict p = previous + (ptrdiff_t)y * width, *restrict f = following + (ptrdiff_t)y * width;
+        follow_row(p, before, to_previous, 1, y, width, fetched);
+        follow_row(f, after, to_following, 1, y, width, fetched);
+        for (ptrdiff_t x = 0; x < width; x++) {
+            p[x] -= here[x];
+            f[x] -= here[x];
+        }
+        round_row(first, here, width, per_step, zero);
+        round_row(second_, p, width, per_step, zero);
+        round_row(third, f, width, per_step, zero);
+        for (ptrdiff_t x = 0; x < width; x++) {
+            uint8_t low = second_[x] < third[x] ? second_[x] : third[x], high = second_[x] < third[x] ? third[x] : second_[x];
+            high = high < nothing ? high : nothing;
+            middle[x] = low > high ? low : high;
+        }
+        uint8_t *blocks = evidence + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS + y % BLOCK * BLOCK;
+        put_row(blocks, first, wide, BLOCK, CHANNELS);
+        put_row(blocks + LUMA, middle, wide, BLOCK, CHANNELS);
+        put_row(blocks + 2 * LUMA, second_, wide, BLOCK, CHANNELS);
+        put_row(blocks + 3 * LUMA, third, wide, BLOCK, CHANNELS);
+        if (is_counted(y)) {
+            for (ptrdiff_t x = 0; x < width; x++) apart[x] = least(absolute(p[x] - f[x]), most_difference);
+            add_to_cells(difference + (ptrdiff_t)(y / CELL) * columns, apart, columns);
+        }
+    }
+    for (ptrdiff_t k = 0; k < columns * (height / CELL); k++) difference[k] *= 1.0f / (CELL / 2 * CELL);
+    for (int32_t colour = 0; colour < 2; colour++)
+        for (int32_t y = 0; y < height / HALF; y++) {
+            const ptrdiff_t row = (ptrdiff_t)(colour * (height / HALF) + y) * half;
+            float *restrict f = following_chroma + row;
+            const float *restrict here = frame_chroma + row;
+            follow_row(f, colour ? second(after_chroma) : after_chroma, to_following, HALF, y, half, fetched);
+            for (ptrdiff_t x = 0; x < half; x++) f[x] -= here[x];
+            round_row(small, here, half, per_step, zero);
+            uint8_t *blocks = evidence + (ptrdiff_t)(y / HALF) * wide * CHANNELS + 4 * LUMA;
+            put_row(blocks + colour * HALF * HALF + y % HALF * HALF, small, wide, HALF, CHANNELS);
+        }
+}
+
+/* R, G and B less luma are Cr times `red`, Cb and Cr times `green_b` and `green_r`, and Cb times `blue`. */
+FOR_EVERY_CPU void rmfd_cells(
+    const float *luma, const float *chroma, int32_t height, int32_t width, float red, float green_b, float green_r,
+    float blue, float *scratch, float *cells)
+{
+    const int32_t rows = height / CELL, columns = width / CELL, half = width / HALF;
+    float *restrict dark = scratch;
+    for (int32_t row = 0; row < rows; row++) {
+        for (ptrdiff_t x = 0; x < half; x++) dark[x] = 1e30f;
+        for (int32_t y = row * CELL / HALF; y < (row + 1) * CELL / HALF; y++) {
+            const float *restrict upper = luma + (ptrdiff_t)y * HALF * width, *restrict lower = upper + width;
+            const float *restrict b = chroma + (ptrdiff_t)y * half, *restrict r = b + (ptrdiff_t)height / HALF * half;
+            for (ptrdiff_t x = 0; x < half; x++) {
+                float least_luma = least(least(upper[2 * x], upper[2 * x + 1]), least(lower[2 * x], lower[2 * x + 1]));
+                float least_colour = least(least(r[x] * red, b[x] * blue), b[x] * green_b + r[x] * green_r);
+                dark[x] = least(dark[x], least_luma + least_colour);
+            }
+        }
+        for (ptrdiff_t cell = 0; cell < columns; cell++) {
+            const float *of = dark + cell * CELL / HALF;
+            const ptrdiff_t here = (ptrdiff_t)row * columns + cell, all = (ptrdiff_t)rows * columns;
+            const ptrdiff_t colour = (ptrdiff_t)(row * CELL / HALF + CELL / HALF / 2) * half + cell * CELL / HALF + CELL / HALF / 2;
+            float y = luma[(ptrdiff_t)(row * CELL + CELL / 2) * width + cell * CELL + CELL / 2];
+            float b = chroma[colour], r = chroma[colour + (ptrdiff_t)height / HALF * half];
+            cells[here] = least(least(of[0], of[1]), least(of[2], of[3]));
+            cells[all + here] = y + r * red;
+            cells[2 * all + here] = y + (b * green_b + r * green_r);
+            cells[3 * all + here] = y + b * blue;
+        }
+    }
+}
+
+FOR_EVERY_CPU void rmfd_recall(
+    Plane hazy, Plane hazy_chroma, const float *backwards, const float *frame, const float *frame_chroma, int32_t height,
+    int32_t width, const float *previous, const float *following, const float *following_chroma, float margin, float brighter,
+    float per_step, float zero, float *scratch, float *last, float *last_chroma, uint8_t *blocks, float *difference)
+{
+    const int32_t columns = width / CELL, wide = width / BLOCK, half = width / HALF;
+    float *restrict apart = scratch, *restrict fetched = scratch + width;
+    uint8_t *restrict small = (uint8_t *)(scratch + 8 * width);
+    memset(difference, 0, sizeof(float) * columns * (height / CELL));
+    for (int32_t y = 0; y < height; y++) {
+        const ptrdiff_t row = (ptrdiff_t)y * width;
+        const float *restrict here = frame + row, *restrict p = previous + row, *restrict f = following + row;
+        float *restrict out = last + row;
+        follow_row(out, hazy, backwards, 1, y, width, fetched);
+        for (ptrdiff_t x = 0; x < width; x++) {
+            float low = least(least(p[x], f[x]), 0.0f) - margin, high = most(most(p[x], f[x]), 0.0f) + margin;
+            out[x] = within(out[x] - here[x], low, high);
+        }
+        round_row(small, out, width, per_step, zero);
+        put_row(blocks + ((ptrdiff_t)(y / BLOCK) * wide * BLOCK + y % BLOCK) * BLOCK, small, wide, BLOCK, LUMA);
+        if (is_counted(y)) {
+            for (ptrdiff_t x = 0; x < width; x++) {
+                float more = out[x] - f[x];
+                apart[x] = more > 0 ? more : -brighter * more;
+            }
+            add_to_cells(difference + (ptrdiff_t)(y / CELL) * columns, apart, columns);
+        }
+    }
+    for (ptrdiff_t k = 0; k < columns * (height / CELL); k++) difference[k] *= 1.0f / (CELL / 2 * CELL);
+    for (int32_t colour = 0; colour < 2; colour++)
+        for (int32_t y = 0; y < height / HALF; y++) {
+            const ptrdiff_t row = (ptrdiff_t)(colour * (height / HALF) + y) * half;
+            const float *restrict here = frame_chroma + row, *restrict f = following_chroma + row;
+            float *restrict out = last_chroma + row;
+            follow_row(out, colour ? second(hazy_chroma) : hazy_chroma, backwards, HALF, y, half, fetched);
+            for (ptrdiff_t x = 0; x < half; x++)
+                out[x] = within(out[x] - here[x], least(f[x], 0.0f) - margin, most(f[x], 0.0f) + margin);
+        }
+}
+
+/* `settling` and `sparing` may be missing. */
+INLINE void settle_row(
+    float *restrict departure, const float *restrict last, const float *restrict following, const float *restrict weight,
+    const float *restrict share, int32_t count)
+{
+    for (ptrdiff_t x = 0; x < count; x++) {
+        float median = within(departure[x], least(last[x], following[x]), most(last[x], following[x]));
+        departure[x] = between(departure[x], between(median, last[x], share[x]), weight[x]);
+    }
+}
+
+FOR_EVERY_CPU void rmfd_take_off(
+    const float *maps, int32_t height, int32_t width, const float *last, const float *last_chroma, const float *following,
+    const float *following_chroma, const float *frame, const float *frame_chroma, const float *settling, const float *sparing,
+    float *scratch, float *hazy, float *hazy_chroma, float *taken)
+{
+    enum { CHANNELS = 3 * LUMA + CHROMA };
+    const int32_t rows = height / CELL, columns = width / CELL, wide = width / BLOCK, half = width / HALF;
+    float *restrict preference = scratch, *restrict covered = scratch + width, *restrict glow = scratch + 2 * width;
+    float *restrict weight = scratch + 3 * width, *restrict share_of_last = scratch + 4 * width, *restrict spared = scratch + 5 * width;
+    /* Of two rows of pixels, sums by two. */
+    float *restrict half_share = scratch + 6 * width, *restrict half_rest = half_share + half;
+    float *restrict row_of_cells = scratch + 7 * width;
+    const float *cells_share = settling ? settling + (ptrdiff_t)rows * columns : NULL;
+    for (int32_t y = 0; y < height; y++) {
+        const ptrdiff_t row = (ptrdiff_t)y * width;
+        const float *blocks = maps + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS;
+        const float *restrict memory = last + row, *restrict next = following + row, *restrict here = frame + row;
+        float *restrict out = hazy + row;
+        take_row(preference, blocks + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
+        take_row(covered, blocks + LUMA + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
+        take_row(glow, blocks + 2 * LUMA + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
+        sigmoid_row(preference, width);
+        sigmoid_row(covered, width);
+        for (ptrdiff_t x = 0; x < width; x++) {
+            /* The softmax of two. */
+            preference[x] *= covered[x];
+            covered[x] -= preference[x];
+            out[x] = preference[x] * next[x] - glow[x] + covered[x] * memory[x];
+        }
+        if (settling) {
+            enlarge_row(weight, row_of_cells, settling, rows, columns, CELL, y);
+            enlarge_row(share_of_last, row_of_cells, cells_share, rows, columns, CELL, y);
+            settle_row(out, memory, next, weight, share_of_last, width);
+        }
+        if (y % CELL == CELL / 2)
+            for (ptrdiff_t cell = 0; cell < columns; cell++)
+                taken[(ptrdiff_t)(y / CELL) * columns + cell] = -out[cell * CELL + CELL / 2];
+        if (sparing) {
+            enlarge_row(spared, row_of_cells, sparing, rows, columns, CELL, y);
+            for (ptrdiff_t x = 0; x < width; x++) out[x] *= spared[x];
+        }
+        for (ptrdiff_t x = 0; x < width; x++) out[x] += here[x];
+        if (y % HALF == 0) {
+            for (ptrdiff_t x = 0; x < half; x++) {
+                half_share[x] = preference[2 * x] + preference[2 * x + 1];
+                half_rest[x] = covered[2 * x] + covered[2 * x + 1];
+            }
+            continue;
+        }
+        for (ptrdiff_t x = 0; x < half; x++) {
+            half_share[x] = 0.25f * (half_share[x] + preference[2 * x] + preference[2 * x + 1]);
+            half_rest[x] = 0.25f * (half_rest[x] + covered[2 * x] + covered[2 * x + 1]);
+        }
+        const int32_t line = y / HALF;
+        if (settling) {
+            enlarge_row(weight, row_of_cells, settling, rows, columns, CELL / HALF, line);
+            enlarge_row(share_of_last, row_of_cells, cells_share, rows, columns, CELL / HALF, line);
+        }
+        if (sparing) enlarge_row(spared, row_of_cells, sparing, rows, columns, CELL / HALF, line);
+        for (int32_t colour = 0; colour < 2; colour++) {
+            const ptrdiff_t begin = (ptrdiff_t)(colour * (height / HALF) + line) * half;
+            const float *restrict before = last_chroma + begin, *restrict after = following_chroma + begin;
+            const float *restrict now = frame_chroma + begin;
+            float *restrict tint = hazy_chroma + begin;
+            take_row(glow, blocks + 3 * LUMA + colour * HALF * HALF + line % HALF * HALF, wide, HALF, CHANNELS);
+            for (ptrdiff_t x = 0; x < half; x++) tint[x] = half_share[x] * after[x] - glow[x] + half_rest[x] * before[x];
+            if (settling) settle_row(tint, before, after, weight, share_of_last, half);
+            if (sparing)
+                for (ptrdiff_t x = 0; x < half; x++) tint[x] *= spared[x];
+            for (ptrdiff_t x = 0; x < half; x++) tint[x] += now[x];
+        }
+    }
+}
+
+/* `lift` has four maps of cells: a factor, and what is added to luma, Cb and Cr. */
+FOR_EVERY_CPU void rmfd_lift(
+    Plane hazy, Plane hazy_chroma, const float *lift, float per_step, float zero, float *scratch, float *coarse,
+    float *coarse_chroma, uint8_t *blocks)
+{
+    enum { CHANNELS = LUMA + CHROMA };
+    const int32_t height = hazy.height, width = hazy.width, rows = height / CELL, columns = width / CELL;
+    const int32_t wide = width / BLOCK, half = width / HALF;
+    const ptrdiff_t all = (ptrdiff_t)rows * columns;
+    float *restrict factor = scratch, *restrict offset = scratch + width, *restrict row_of_cells = scratch + 2 * width;
+    uint8_t *restrict small = (uint8_t *)(scratch + 4 * width);
+    for (int32_t y = 0; y < height; y++) {
+        const float *restrict here = hazy.first + y * hazy.stride;
+        float *restrict out = coarse + (ptrdiff_t)y * width;
+        enlarge_row(factor, row_of_cells, lift, rows, columns, CELL, y);
+        enlarge_row(offset, row_of_cells, lift + all, rows, columns, CELL, y);
+        for (ptrdiff_t x = 0; x < width; x++) out[x] = here[x] * factor[x] + offset[x];
+        round_row(small, out, width, per_step, zero);
+        put_row(blocks + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS + y % BLOCK * BLOCK, small, wide, BLOCK, CHANNELS);
+    }
+    for (int32_t colour = 0; colour < 2; colour++)
+        for (int32_t y = 0; y < height / HALF; y++) {
+            const float *restrict here = hazy_chroma.first + colour * hazy_chroma.plane + y * hazy_chroma.stride;
+            float *restrict out = coarse_chroma + (ptrdiff_t)(colour * (height / HALF) + y) * half;
+            enlarge_row(factor, row_of_cells, lift, rows, columns, CELL / HALF, y);
+            enlarge_row(offset, row_of_cells, lift + (2 + colour) * all, rows, columns, CELL / HALF, y);
+            for (ptrdiff_t x = 0; x < half; x++) out[x] = here[x] * factor[x] + offset[x];
+            round_row(small, out, half, per_step, zero);
+            uint8_t *of = blocks + (ptrdiff_t)(y / HALF) * wide * CHANNELS + LUMA + colour * HALF * HALF + y % HALF * HALF;
+            put_row(of, small, wide, HALF, CHANNELS);
+        }
+}
+
+/* Onto planes, what blocks say is to be added to them. */
+FOR_EVERY_CPU void rmfd_correct(const float *maps, int32_t height, int32_t width, float *scratch, float *image, float *chroma)
+{
+    enum { CHANNELS = LUMA + CHROMA };
+    const int32_t wide = width / BLOCK, half = width / HALF;
+    float *restrict more = scratch;
+    for (int32_t y = 0; y < height; y++) {
+        float *restrict out = image + (ptrdiff_t)y * width;
+        take_row(more, maps + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
+        for (ptrdiff_t x = 0; x < width; x++) out[x] += more[x];
+    }
+    for (int32_t colour = 0; colour < 2; colour++)
+        for (int32_t y = 0; y < height / HALF; y++) {
+            float *restrict out = chroma + (ptrdiff_t)(colour * (height / HALF) + y) * half;
+            const float *of = maps + (ptrdiff_t)(y / HALF) * wide * CHANNELS + LUMA + colour * HALF * HALF + y % HALF * HALF;
+            take_row(more, of, wide, HALF, CHANNELS);
+            for (ptrdiff_t x = 0; x < half; x++) out[x] += more[x];
+        }
+}

@@ -1,0 +1,166 @@
+"""What is done to every pixel of a frame around the convolutions, and what goes into these.
+
+On a CPU most of a step's time went into passes over maps that do little each. So all that is done to a pixel between two
+convolutions is one function here; torch's operations for every device and with gradients, or one pass in C (`native`).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from rmfd_cli.model import native, rest, witness
+from rmfd_cli.model.align import displacement, warp
+from rmfd_cli.model.image import CELL_PX, Image, enlarge, halve, to_blocks, to_pixels
+from rmfd_cli.model.int8 import Int8Conv, seen_by, zero_seen_by
+
+LUMA, CHROMA = 4 * 4, 2 * (2 * 2)
+"""Channels of a picture at a quarter of its resolution, a block of pixels in each place: 4×4 of luma, 2×2 each of Cb and Cr."""
+
+EVIDENCE = ("frame", "median", "previous", "following")
+"""Whose luma stage 1 compares: the frame itself, and how the others depart from it."""
+
+MAPS = ("preference", "covered", "glow")
+"""What stage 1 says of each pixel: which of two sources fills it if it is covered, following frame or last hazy estimate
+(docs/decisions.md), whether it is covered, and the light of translucent rain."""
+
+MEMORY_MARGIN = 0.05
+"""How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
+otherwise confirm itself from step to step."""
+
+
+def register(
+    frame: Image, previous: Tensor, following: Image, to_previous: Tensor, to_following: Tensor, squeeze: nn.Module
+) -> tuple[Tensor, Image, Tensor, Tensor]:
+    """Brings the neighbours of a frame into register.
+
+    Args:
+        frame: sides multiples of `CELL_PX`, as of all pictures here.
+        previous: luma of the previous frame.
+        following: the next frame.
+        to_previous: `[B, H, W, 2]` displacement (x, y) in pixels.
+        to_following: likewise.
+        squeeze: the convolution that takes the evidence.
+
+    Returns:
+        How the previous luma and the following frame depart from the frame; the evidence, `[B, C, H/4, W/4]`: the luma of
+        `EVIDENCE` and the frame's chroma, in blocks of pixels; and from `witness.difference_of`. Departures, so that a reduced
+        precision is relative to the evidence and not to the brightness.
+    """
+    if isinstance(squeeze, Int8Conv) and native.suits(frame.luma):
+        steps = native.Steps(1 / squeeze.step, squeeze.zero, squeeze.channels)
+        return native.register(frame, previous, following, to_previous, to_following, steps, witness.MOST_DIFFERENCE)
+    previous = warp(previous, to_previous).sub_(frame.luma)
+    following = Image(
+        warp(following.luma, to_following).sub_(frame.luma),
+        warp(following.chroma, displacement(to_following, 2)).sub_(frame.chroma),
+    )
+    return (
+        previous,
+        following,
+        evidence(frame, previous, following.luma, squeeze),
+        witness.difference_of(previous, following.luma),
+    )
+
+
+def evidence(frame: Image, previous: Tensor, following: Tensor, squeeze: nn.Module) -> Tensor:
+    """As `register` returns it, from how the luma of previous and following frame departs."""
+    luma, previous, following, chroma = (seen_by(squeeze, x) for x in (frame.luma, previous, following, frame.chroma))
+    # Of the frame itself, which departs by nothing, and its neighbours. Rounding first changes no median.
+    middle = torch.maximum(previous, following).clamp_(max=zero_seen_by(squeeze))
+    median = torch.maximum(torch.minimum(previous, following), middle)
+    return to_blocks([(luma, 4), (median, 4), (previous, 4), (following, 4), (chroma, 2)])
+
+
+def recall(
+    hazy: Image, backwards: Tensor, frame: Image, previous: Tensor, following: Image, remember: nn.Module
+) -> tuple[Image, Tensor, Tensor]:
+    """Brings the last estimate of H into register, within `MEMORY_MARGIN` of what the window shows.
+
+    Args:
+        hazy: the last estimate.
+        backwards: `[B, H, W, 2]`: how far the pixels of the frame have moved in the previous one.
+        frame: the frame that is restored.
+        previous: how the previous luma departs from it.
+        following: how the following frame does.
+        remember: the convolution that takes the memory.
+
+    Returns:
+        How the memory departs from the frame; its luma in blocks, `[B, 16, H/4, W/4]`; and from `rest.difference_of`.
+    """
+    if isinstance(remember, Int8Conv) and native.suits(frame.luma):
+        steps = native.Steps(1 / remember.step, remember.zero, remember.channels)
+        return native.recall(hazy, backwards, frame, previous, following, steps, MEMORY_MARGIN, rest.BRIGHTER)
+    low = torch.minimum(previous, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
+    high = torch.maximum(previous, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
+    least, most = following.chroma.clamp(max=0).sub_(MEMORY_MARGIN), following.chroma.clamp(min=0).add_(MEMORY_MARGIN)
+    last = Image(
+        torch.clamp(warp(hazy.luma, backwards) - frame.luma, low, high),
+        torch.clamp(warp(hazy.chroma, displacement(backwards, 2)) - frame.chroma, least, most),
+    )
+    return last, memory_blocks(last.luma, remember), rest.difference_of(last.luma, following.luma)
+
+
+def memory_blocks(last: Tensor, remember: nn.Module) -> Tensor:
+    """As `recall` returns it, from how the luma of the memory departs."""
+    return to_blocks([(seen_by(remember, last), 4)])
+
+
+def take_off(
+    maps: Tensor, last: Image, following: Image, frame: Image, settling: Tensor | None, sparing: Tensor | None
+) -> tuple[Image, Tensor]:
+    """H: covered pixels are filled from the two candidates, and translucent light is taken off.
+
+    Args:
+        maps: `[B, C, H/4, W/4]`: `MAPS` in blocks of pixels, and the translucent light's chroma.
+        last: how the memory departs from the frame.
+        following: how the following frame does.
+        frame: the frame itself.
+        settling: from `rest.settling`.
+        sparing: from `witness.sparing`.
+
+    Returns:
+        H, and the light that was found to be rain, one pixel of each cell, `[B, 1, H/8, W/8]`, whether or not it was spared.
+    """
+    if native.suits(frame.luma) and maps.dtype == torch.float32 and not maps.requires_grad:
+        return native.take_off(maps, last, following, frame, settling, sparing)
+    light = to_pixels(maps[:, LUMA * len(MAPS) :], 2).to(last.luma.dtype)
+    preference, covered, glow = to_pixels(maps[:, : LUMA * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
+    covered = torch.sigmoid(covered)
+    # The softmax of two.
+    share = covered * torch.sigmoid(preference)
+    rest_of_it = covered - share
+    # α·(O − L) of the model, with the hidden background in place of the unknown colour of the drop.
+    luma = torch.addcmul(torch.addcmul(-glow, share, following.luma), rest_of_it, last.luma)
+    share, rest_of_it = halve(share), halve(rest_of_it)
+    departure = Image(luma, torch.addcmul(torch.addcmul(-light, share, following.chroma), rest_of_it, last.chroma))
+    if settling is not None:
+        departure = rest.settled(departure, last, following, settling)
+    taken = -departure.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]
+    if sparing is not None:
+        departure = Image(departure.luma * enlarge(sparing, CELL_PX), departure.chroma * enlarge(sparing, CELL_PX // 2))
+    return Image(frame.luma + departure.luma, frame.chroma + departure.chroma), taken
+
+
+def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:
+    """Takes the veil off.
+
+    Args:
+        hazy: H.
+        veil: from `veil.lift_of`; what is interpolated between cells.
+        squeeze: the convolution that takes the result.
+
+    Returns:
+        The estimate of B, and the same in blocks, `[B, 24, H/4, W/4]`.
+    """
+    if isinstance(squeeze, Int8Conv) and native.suits(hazy.luma):
+        return native.lift(hazy, veil, native.Steps(1 / squeeze.step, squeeze.zero, squeeze.channels))
+    full, half = enlarge(veil[:, :2], CELL_PX), enlarge(veil[:, [0, 2, 3]], CELL_PX // 2)
+    coarse = Image(torch.addcmul(full[:, 1:], hazy.luma, full[:, :1]), torch.addcmul(half[:, 1:], hazy.chroma, half[:, :1]))
+    return coarse, to_blocks([(seen_by(squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
+
+
+def correct(coarse: Image, maps: Tensor) -> Image:
+    """Adds to a picture what `[B, 24, H/4, W/4]` say, in blocks of pixels."""
+    if native.suits(coarse.luma) and maps.dtype == torch.float32 and not maps.requires_grad:
+        return native.correct(coarse, maps)
+    dtype = coarse.luma.dtype
+    return Image(coarse.luma + to_pixels(maps[:, :LUMA], 4).to(dtype), coarse.chroma + to_pixels(maps[:, LUMA:], 2).to(dtype))

@@ -1,0 +1,182 @@
+"""What is done in C is what torch's operations do, and where it is not there, they do it."""
+
+import ctypes
+
+import numpy as np
+import pytest
+import torch
+
+from rmfd_cli.model import native, passes
+from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.image import Image
+from rmfd_cli.model.int8 import Int8Conv
+from rmfd_cli.model.placing import find_weights, placed
+from rmfd_cli.model.streaming import restore
+from rmfd_cli.model.veil import cells_of_frame
+from rmfd_cli.video.ycc import ycc_of_rgb
+from tests.model.rainy import rained_on, texture
+
+CPU = torch.device("cpu")
+SIZES = [(16, 16), (24, 72), (64, 40)]
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(7)
+
+
+def picture(rng, height, width, low=0.0, high=1.0):
+    luma, chroma = torch.rand(1, 1, height, width, generator=rng), torch.rand(1, 2, height // 2, width // 2, generator=rng)
+    return Image(low + (high - low) * luma, 0.4 * chroma - 0.2)
+
+
+def departures(rng, height, width):
+    return picture(rng, height, width, low=-0.3, high=0.3)
+
+
+def piece_of_larger(rng, height, width):
+    """Whose rows are parts of longer ones."""
+    luma, chroma = picture(rng, height + 16, width + 24)
+    return Image(luma[..., 8 : 8 + height, 16 : 16 + width], chroma[..., 4 : 4 + height // 2, 8 : 8 + width // 2])
+
+
+def flow(rng, height, width, px=3.0):
+    return px * torch.randn(1, height, width, 2, generator=rng)
+
+
+def cells(rng, channels, height, width):
+    return torch.rand(1, channels, height // 8, width // 8, generator=rng)
+
+
+def maps(rng, channels, height, width):
+    """As a convolution leaves them."""
+    found = 3 * torch.randn(1, channels, height // 4, width // 4, generator=rng)
+    return found.contiguous(memory_format=torch.channels_last)
+
+
+def integers(channels, low=-0.2, high=0.7):
+    return Int8Conv(torch.nn.Conv2d(channels, 8, 1), low, high)
+
+
+def assert_same(function, *arguments):
+    """In C as by torch's operations; what is rounded may differ by a step where it lies between two."""
+    assert native.suits(torch.zeros(1, 1, 8, 8)), "the library was not compiled"
+    with torch.inference_mode():
+        found = list(flat(function(*arguments)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(native, "suits", lambda x: False)
+            wanted = list(flat(function(*arguments)))
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        if other.dtype == torch.uint8:
+            difference = (one.int() - other.int()).abs()
+            assert one.shape == other.shape
+            assert difference.max() <= 1
+            assert difference.float().mean() < 0.001
+        else:
+            torch.testing.assert_close(one, other, atol=2e-6, rtol=1e-5)
+
+
+def flat(values):
+    for value in values if isinstance(values, tuple) else [values]:
+        if isinstance(value, tuple):
+            yield from flat(value)
+        else:
+            yield value
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("px", [0.0, 0.6, 30.0])
+def test_neighbours_are_brought_into_register(size, px, rng):
+    previous, following = piece_of_larger(rng, size[0] + 8, size[1] + 16), piece_of_larger(rng, size[0], size[1] + 8)
+    flows = flow(rng, *size, px), flow(rng, *size, px)
+    assert_same(passes.register, picture(rng, *size), previous.luma, following, *flows, integers(72))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("px", [0.6, 30.0])
+def test_the_memory_is_recalled(size, px, rng):
+    hazy, following = piece_of_larger(rng, size[0] + 8, size[1]), departures(rng, *size)
+    previous = departures(rng, *size).luma
+    assert_same(passes.recall, hazy, flow(rng, *size, px), picture(rng, *size), previous, following, integers(16, -0.1, 0.2))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("settles", [True, False])
+@pytest.mark.parametrize("spares", [True, False])
+def test_rain_is_taken_off(size, settles, spares, rng):
+    settling, sparing = cells(rng, 2, *size) if settles else None, cells(rng, 1, *size) if spares else None
+    pictures = departures(rng, *size), departures(rng, *size), piece_of_larger(rng, *size)
+    assert_same(passes.take_off, maps(rng, 56, *size), *pictures, settling, sparing)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_veil_is_lifted(size, rng):
+    veil = cells(rng, 4, *size) * 2 - 0.5
+    assert_same(passes.lift, piece_of_larger(rng, *size), veil, integers(24))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_estimate_is_corrected(size, rng):
+    coarse = picture(rng, *size)
+    before = coarse.luma.clone()
+    assert_same(passes.correct, coarse, maps(rng, 24, *size))
+    assert torch.equal(coarse.luma, before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_cells_are_looked_at(size, rng):
+    assert_same(cells_of_frame, piece_of_larger(rng, *size))
+
+
+def test_a_flow_that_is_no_number_leads_into_the_picture(rng):
+    nowhere, still = torch.full((1, 16, 16, 2), torch.nan), torch.zeros(1, 16, 16, 2)
+    frame, previous = picture(rng, 16, 16), picture(rng, 16, 16)
+    with torch.inference_mode():
+        departed, *_ = passes.register(frame, previous.luma, previous, nowhere, still, integers(72))
+    torch.testing.assert_close(departed, previous.luma[..., :1, :1] - frame.luma)
+    endless = still + torch.tensor([torch.inf, -torch.inf])
+    with torch.inference_mode():
+        departed, *_ = passes.register(frame, previous.luma, previous, endless, still, integers(72))
+    torch.testing.assert_close(departed, previous.luma[..., :1, -1:] - frame.luma)
+
+
+def test_a_video_comes_out_the_same_without_the_library(monkeypatch):
+    rainy = [rained_on(np.roll(texture(70, 90), t, 1), seed=t) for t in range(5)]
+    clip = [ycc_of_rgb(np.repeat(frame[..., None], 3, -1)) for frame in rainy]
+    model = placed(load_model(find_weights("small")), CPU, torch.int8)
+    found = list(restore(clip, model, CPU))
+    monkeypatch.setattr(native, "_library", lambda: None)
+    for one, other in zip(found, restore(clip, model, CPU), strict=True):
+        # What is rounded another way somewhere comes out of the convolutions a little different around.
+        assert np.abs(one.luma - other.luma).max() < 2 / 255
+        assert np.abs(one.luma - other.luma).mean() < 0.02 / 255
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.zeros(2, 1, 8, 8),
+        torch.zeros(1, 1, 8, 8, dtype=torch.float64),
+        torch.zeros(1, 1, 8, 8, requires_grad=True),
+        torch.zeros(1, 1, 8, 8, device="meta"),
+    ],
+    ids=["a batch", "another precision", "gradients", "another device"],
+)
+def test_it_is_not_for(x):
+    assert not native.suits(x)
+
+
+@pytest.mark.parametrize("found", [None, "a file that is no library"], ids=["missing", "broken"])
+def test_a_library_that_is(found, tmp_path, monkeypatch):
+    broken = tmp_path / "broken.so"
+    broken.write_text("no library")
+    spec = None if found is None else native.importlib.util.spec_from_file_location("broken", broken)
+    monkeypatch.setattr(native.importlib.util, "find_spec", lambda name: spec)
+    native._library.cache_clear()
+    try:
+        assert not native.suits(torch.zeros(1, 1, 8, 8))
+    finally:
+        monkeypatch.undo()
+        native._library.cache_clear()
+    assert isinstance(native._library(), ctypes.CDLL)
