@@ -27,11 +27,17 @@ class Residual(nn.Module):
         return x + found
 
 
+def residuals(row: nn.Sequential) -> list[Residual]:
+    """The blocks of a row that has no others."""
+    return [block for block in row if isinstance(block, Residual)]
+
+
 class ConvGru(nn.Module):
     """A gated recurrent unit whose products are 3×3 convolutions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.width = width
         self.gates = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
         self.candidate = nn.Conv2d(2 * width, width, 3, padding=1)
 

@@ -7,6 +7,7 @@ when rmfd is installed; where that was not possible, it is missing, and `passes`
 import ctypes
 import functools
 import importlib.util
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -128,6 +129,81 @@ def correct(coarse: Image, maps: Tensor) -> Image:
     image = Image(coarse.luma.clone(), coarse.chroma.clone())
     _call("correct", _by_place(maps), *coarse.luma.shape[-2:], _scratch(coarse.luma), *image)
     return image
+
+
+def total(
+    x: Tensor, y: Tensor, takers: Sequence[Steps], rectified: bool, enlarged: bool, keep: bool
+) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+    """As `passes.total`, for two takers at most."""
+    x, y = _by_place(x), _by_place(y)
+    _, rows, columns, channels = x.shape
+    found = torch.empty_like(x) if keep else None
+    seen = tuple(torch.empty_like(x, dtype=torch.uint8) for _ in takers)
+    one, other = (*((*_rounding(steps), small) for steps, small in zip(takers, seen, strict=True)), _NOBODY, _NOBODY)[:2]
+    scratch = x.new_empty(2, columns * channels)
+    _call("sum", x, y, rows, columns, channels, rectified, enlarged, scratch, found, *one, *other)
+    return None if found is None else found.permute(0, 3, 1, 2), tuple(small.permute(0, 3, 1, 2) for small in seen)
+
+
+_NOBODY = (0.0, 0.0, None)
+
+
+class Remembered(NamedTuple):
+    """A hidden state on its way through a `ConvGru`; channels last in memory, all of them."""
+
+    deep: Tensor
+    """`[1, h, w, C]`: what goes in, of which the state takes the place of the first channels."""
+    last: Tensor
+    """`[1, h, w, hidden]`: the last state in register, faded."""
+
+
+def recall_hidden(
+    deep: Tensor, hidden: Tensor | None, backwards: Tensor, width: int, decay: float, steps: Steps
+) -> tuple[Remembered, Tensor]:
+    """The last hidden state in register, and what the gates see: the input and it, side by side."""
+    deep = _by_place(deep)
+    _, rows, columns, channels = deep.shape
+    last, seen = deep.new_empty(1, rows, columns, width), deep.new_empty(1, rows, columns, 2 * width, dtype=torch.uint8)
+    if hidden is not None and (hidden.stride(1) != 1 or hidden.stride(3) != width):
+        hidden = hidden.contiguous(memory_format=torch.channels_last)
+    where = _Plane(None) if hidden is None else _Plane(hidden.data_ptr(), hidden.stride(2), 0, *hidden.shape[2:])
+    _call(
+        "recall_hidden",
+        deep,
+        channels,
+        where,
+        width,
+        backwards.contiguous(),
+        rows,
+        columns,
+        decay,
+        *_rounding(steps),
+        deep.new_empty(columns * channels),
+        last,
+        seen,
+    )
+    return Remembered(deep, last), seen.permute(0, 3, 1, 2)
+
+
+def reset(remembered: Remembered, gates: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
+    """Reset and update, which take the place of what the gates gave; and what the candidate sees."""
+    gates = _by_place(gates)
+    deep, last = remembered
+    _, rows, columns, width = last.shape
+    scratch, seen = last.new_empty(2 * columns * deep.shape[3]), torch.empty_like(gates, dtype=torch.uint8)
+    _call("reset", gates, deep, deep.shape[3], last, width, rows, columns, *_rounding(steps), scratch, seen)
+    return gates, seen.permute(0, 3, 1, 2)
+
+
+def renew(remembered: Remembered, gates: Tensor, candidate: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
+    """The new hidden state, and the input with it in the place of its first channels, as a convolution sees it."""
+    deep, last = remembered
+    _, rows, columns, width = last.shape
+    scratch, hidden = last.new_empty(columns * width), torch.empty_like(last)
+    seen = torch.empty_like(deep, dtype=torch.uint8)
+    given = (_by_place(candidate), gates, last, deep, deep.shape[3], width, rows, columns)
+    _call("renew", *given, *_rounding(steps), scratch, hidden, seen)
+    return hidden.permute(0, 3, 1, 2), seen.permute(0, 3, 1, 2)
 
 
 class _Plane(ctypes.Structure):

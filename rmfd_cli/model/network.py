@@ -9,16 +9,17 @@ Convolutions run in the precision of their weights, float32 or bfloat16, or in i
 everything that is added to pixels stay in the precision of the window.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rmfd_cli.model import passes
-from rmfd_cli.model.align import displacement, warp
+from rmfd_cli.model.align import displacement
 from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import CELL_PX, Image, pad_to
-from rmfd_cli.model.int8 import Ranges, rectified_sum, seen_by
-from rmfd_cli.model.layers import ConvGru, Rectified, Residual
+from rmfd_cli.model.int8 import Ranges
+from rmfd_cli.model.layers import ConvGru, Rectified, Residual, residuals
 from rmfd_cli.model.passes import CHROMA, EVIDENCE, LUMA, MAPS
 from rmfd_cli.model.rest import calm_of, resting_cells, settling
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
@@ -30,10 +31,6 @@ UNIT = CELL_PX
 
 FILTER_GAIN = 20.0
 """How surely a network that has learnt nothing yet takes what is brighter than both neighbours in register for covered."""
-
-HIDDEN_DECAY = 0.95
-"""What is left of a hidden state after a step. Training sees states of thirty frames at most; without decay they grow for a
-hundred and more, and the features drift away from all that was learnt (docs/decisions.md)."""
 
 LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
 """The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it."""
@@ -93,27 +90,27 @@ class InverseRecovery(nn.Module):
         """What estimates the veil, and all that makes the features that it is read from."""
         return self.squeeze, self.remember, self.enter, self.down, self.deep, self.veil
 
-    def features(self, registered: Registered, memory: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def features(
+        self, registered: Registered, memory: Tensor, hidden: Tensor | None, takers: Sequence[nn.Module]
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Features at a quarter, those at an eighth before the hidden state goes into them, and the new hidden state.
 
         Args:
             registered: a frame, or a piece of one.
             memory: from `passes.recall`.
             hidden: the last hidden state; None at the start of a scene.
+            takers: convolutions; the features at a quarter are as each of them sees them.
         """
-        skip = self.enter(rectified_sum(self.squeeze, registered.evidence, onto=self.remember(memory)))
-        deep = self.deep(self.down(skip))
-        start = deep[:, : self.hidden]
-        if hidden is None:
-            last_hidden = torch.zeros_like(start, dtype=registered.previous.dtype)
-        else:
-            warped = warp(hidden, registered.backwards_coarse)
-            # In memory like what it meets.
-            last_hidden = warped.contiguous(memory_format=torch.channels_last) * HIDDEN_DECAY
-        hidden = self.recur(start, last_hidden)
-        recurrent = torch.cat([hidden.to(deep.dtype), deep[:, self.hidden :]], 1)
-        up = F.interpolate(self.up(recurrent), scale_factor=2, mode="nearest")
-        return self.decode(skip + up), deep, hidden
+        evidence, memory = self.squeeze(registered.evidence), self.remember(memory)
+        _, (seen,) = passes.total(evidence, memory, [self.enter], rectified=True, keep=False)
+        skip = self.enter(seen)
+        deep, _ = passes.through(residuals(self.deep), self.down(skip), [])
+        assert deep is not None
+        hidden, seen = passes.recur(self.recur, deep, hidden, registered.backwards_coarse, self.up)
+        whole, (seen,) = passes.total(skip, self.up(seen), [self.decode.conv], enlarged=True)
+        assert whole is not None
+        _, features = passes.through([self.decode], whole, takers, seen, keep=False)
+        return features, deep, hidden
 
     def estimate_veil(self, deep: Tensor, cells: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
         """T and U as in `Recovered`, A, and the light that they were judged by."""
@@ -140,7 +137,11 @@ class Refinement(nn.Module):
 
     def forward(self, blocks: Tensor, features: Tensor) -> Tensor:
         """The correction to the coarse estimate, in blocks like it, from it and the features of stage 1."""
-        maps: Tensor = self.out(self.body(rectified_sum(self.join, features, onto=self.squeeze(blocks))))
+        body = residuals(self.body)
+        found, (seen,) = passes.total(self.squeeze(blocks), self.join(features), [body[0].conv], rectified=True)
+        assert found is not None
+        _, (seen,) = passes.through(body, found, [self.out], seen, keep=False)
+        maps: Tensor = self.out(seen)
         return maps
 
 
@@ -232,9 +233,9 @@ class Rmfd(nn.Module):
             # A network that learns has to see what it does wrong; and one that has learnt nothing yet takes nothing off.
             if not self.training:
                 spared = sparing(registered.agreement, state.calm[:, :1])
-        features, deep, hidden = self.recovery.features(registered, memory, None if state is None else state.hidden)
-        hazy, taken = passes.take_off(self.recovery.rain(features), last, following, frame, settle, spared)
-        features = seen_by(self.refinement.join, features)
+        takers, last_hidden = (self.recovery.rain, self.refinement.join), None if state is None else state.hidden
+        (seen, features), deep, hidden = self.recovery.features(registered, memory, last_hidden, takers)
+        hazy, taken = passes.take_off(self.recovery.rain(seen), last, following, frame, settle, spared)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:

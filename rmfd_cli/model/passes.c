@@ -412,3 +412,116 @@ FOR_EVERY_CPU void rmfd_correct(const float *maps, int32_t height, int32_t width
             for (ptrdiff_t x = 0; x < half; x++) out[x] += more[x];
         }
 }
+
+/* From here on maps have their channels side by side in memory. */
+
+INLINE void round_for(uint8_t *restrict out, const float *restrict x, ptrdiff_t count, float per_step, float zero)
+{
+    if (out) round_row(out, x, (int32_t)count, per_step, zero);
+}
+
+/* `y` is half as high and as wide if it is to be `enlarged`. What is not asked for is NULL. */
+FOR_EVERY_CPU void rmfd_sum(
+    const float *x, const float *y, int32_t rows, int32_t columns, int32_t channels, int32_t rectified, int32_t enlarged,
+    float *scratch, float *sum, float per_step, float zero, uint8_t *seen, float other_per_step, float other_zero,
+    uint8_t *other_seen)
+{
+    const ptrdiff_t count = (ptrdiff_t)columns * channels;
+    const float floor = rectified ? 0.0f : -3.4e38f;
+    for (int32_t row = 0; row < rows; row++) {
+        const ptrdiff_t here = row * count;
+        const float *restrict one = x + here, *restrict other = y + here;
+        float *restrict out = sum ? sum + here : scratch;
+        if (enlarged) {
+            float *restrict wide = scratch + count;
+            for (ptrdiff_t k = 0; k < columns; k++)
+                memcpy(wide + k * channels, y + (row / 2 * (columns / 2) + k / 2) * channels, channels * sizeof(float));
+            other = wide;
+        }
+        for (ptrdiff_t k = 0; k < count; k++) out[k] = most(one[k] + other[k], floor);
+        round_for(seen ? seen + here : NULL, out, count, per_step, zero);
+        round_for(other_seen ? other_seen + here : NULL, out, count, other_per_step, other_zero);
+    }
+}
+
+/* Rounds a row of places of `of` channels, and puts the first `count` of each after the other, `apart` from each other. */
+INLINE void round_places(
+    uint8_t *restrict out, int32_t apart, const float *restrict x, int32_t of, int32_t count, int32_t places, float per_step,
+    float zero, uint8_t *restrict small)
+{
+    round_row(small, x, places * of, per_step, zero);
+    for (ptrdiff_t k = 0; k < places; k++) memcpy(out + k * apart, small + k * of, count);
+}
+
+/* The last hidden state, of `width` channels, in register and faded; and beside as many of the `channels` of `deep`, rounded. */
+FOR_EVERY_CPU void rmfd_recall_hidden(
+    const float *deep, int32_t channels, Plane hidden, int32_t width, const float *flow, int32_t rows, int32_t columns,
+    float decay, float per_step, float zero, float *scratch, float *last, uint8_t *seen)
+{
+    const float right = hidden.width - 1, bottom = hidden.height - 1;
+    for (int32_t y = 0; y < rows; y++) {
+        const ptrdiff_t line = (ptrdiff_t)y * columns;
+        float *restrict out = last + line * width;
+        uint8_t *beside = seen + line * 2 * width;
+        if (!hidden.first) memset(out, 0, (size_t)columns * width * sizeof(float));
+        for (ptrdiff_t x = 0; hidden.first && x < columns; x++) {
+            const float *restrict moved = flow + (line + x) * 2;
+            float at_x = least(most((int32_t)x + moved[0], 0.0f), right), at_y = least(most(y + moved[1], 0.0f), bottom);
+            int32_t x0 = (int32_t)at_x, y0 = (int32_t)at_y;
+            const float share_x = at_x - x0, share_y = at_y - y0;
+            const float *restrict above = hidden.first + y0 * hidden.stride + (ptrdiff_t)x0 * width;
+            const float *restrict below = above + (y0 < hidden.height - 1 ? hidden.stride : 0);
+            const ptrdiff_t next = x0 < hidden.width - 1 ? width : 0;
+            for (ptrdiff_t k = 0; k < width; k++) {
+                float higher = between(above[k], above[next + k], share_x), lower = between(below[k], below[next + k], share_x);
+                out[x * width + k] = decay * between(higher, lower, share_y);
+            }
+        }
+        round_places(beside, 2 * width, deep + line * channels, channels, width, columns, per_step, zero, (uint8_t *)scratch);
+        round_places(beside + width, 2 * width, out, width, width, columns, per_step, zero, (uint8_t *)scratch);
+    }
+}
+
+/* `gates` holds, of every place, what becomes reset and update. */
+FOR_EVERY_CPU void rmfd_reset(
+    float *gates, const float *deep, int32_t channels, const float *last, int32_t width, int32_t rows, int32_t columns,
+    float per_step, float zero, float *scratch, uint8_t *seen)
+{
+    float *restrict kept = scratch;
+    uint8_t *small = (uint8_t *)(scratch + (ptrdiff_t)columns * width);
+    for (int32_t y = 0; y < rows; y++) {
+        const ptrdiff_t line = (ptrdiff_t)y * columns;
+        float *restrict gate = gates + line * 2 * width;
+        const float *restrict before = last + line * width;
+        uint8_t *beside = seen + line * 2 * width;
+        sigmoid_row(gate, columns * 2 * width);
+        for (ptrdiff_t x = 0; x < columns; x++)
+            for (ptrdiff_t k = 0; k < width; k++) kept[x * width + k] = gate[x * 2 * width + k] * before[x * width + k];
+        round_places(beside, 2 * width, deep + line * channels, channels, width, columns, per_step, zero, small);
+        round_places(beside + width, 2 * width, kept, width, width, columns, per_step, zero, small);
+    }
+}
+
+/* The new hidden state; and `deep` with it in the place of its first channels, rounded. */
+FOR_EVERY_CPU void rmfd_renew(
+    const float *candidate, const float *gates, const float *last, const float *deep, int32_t channels, int32_t width,
+    int32_t rows, int32_t columns, float per_step, float zero, float *scratch, float *hidden, uint8_t *seen)
+{
+    const int32_t count = columns * width;
+    for (int32_t y = 0; y < rows; y++) {
+        const ptrdiff_t line = (ptrdiff_t)y * columns;
+        const float *restrict wanted = candidate + line * width, *restrict before = last + line * width;
+        const float *restrict update = gates + line * 2 * width + width;
+        float *restrict out = hidden + line * width;
+        /* tanh(x) is 2 / (1 + exp(-2x)) - 1. */
+        for (ptrdiff_t k = 0; k < count; k++) out[k] = 2.0f * wanted[k];
+        sigmoid_row(out, count);
+        for (ptrdiff_t x = 0; x < columns; x++)
+            for (ptrdiff_t k = 0; k < width; k++) {
+                const ptrdiff_t here = x * width + k;
+                out[here] = between(before[here], 2.0f * out[here] - 1.0f, update[x * 2 * width + k]);
+            }
+        round_row(seen + line * channels, deep + line * channels, columns * channels, per_step, zero);
+        round_places(seen + line * channels, channels, out, width, width, columns, per_step, zero, (uint8_t *)scratch);
+    }
+}

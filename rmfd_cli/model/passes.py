@@ -4,13 +4,18 @@ On a CPU most of a step's time went into passes over maps that do little each. S
 convolutions is one function here; torch's operations for every device and with gradients, or one pass in C (`native`).
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rmfd_cli.model import native, rest, witness
 from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.image import CELL_PX, Image, enlarge, halve, to_blocks, to_pixels
 from rmfd_cli.model.int8 import Int8Conv, seen_by, zero_seen_by
+from rmfd_cli.model.layers import ConvGru, Residual
 
 LUMA, CHROMA = 4 * 4, 2 * (2 * 2)
 """Channels of a picture at a quarter of its resolution, a block of pixels in each place: 4×4 of luma, 2×2 each of Cb and Cr."""
@@ -25,6 +30,10 @@ MAPS = ("preference", "covered", "glow")
 MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
+
+HIDDEN_DECAY = 0.95
+"""What is left of a hidden state after a step. Training sees states of thirty frames at most; without decay they grow for a
+hundred and more, and the features drift away from all that was learnt (docs/decisions.md)."""
 
 
 def register(
@@ -45,8 +54,7 @@ def register(
         `EVIDENCE` and the frame's chroma, in blocks of pixels; and from `witness.difference_of`. Departures, so that a reduced
         precision is relative to the evidence and not to the brightness.
     """
-    if isinstance(squeeze, Int8Conv) and native.suits(frame.luma):
-        steps = native.Steps(1 / squeeze.step, squeeze.zero, squeeze.channels)
+    if native.suits(frame.luma) and (steps := _steps(squeeze)):
         return native.register(frame, previous, following, to_previous, to_following, steps, witness.MOST_DIFFERENCE)
     previous = warp(previous, to_previous).sub_(frame.luma)
     following = Image(
@@ -86,8 +94,7 @@ def recall(
     Returns:
         How the memory departs from the frame; its luma in blocks, `[B, 16, H/4, W/4]`; and from `rest.difference_of`.
     """
-    if isinstance(remember, Int8Conv) and native.suits(frame.luma):
-        steps = native.Steps(1 / remember.step, remember.zero, remember.channels)
+    if native.suits(frame.luma) and (steps := _steps(remember)):
         return native.recall(hazy, backwards, frame, previous, following, steps, MEMORY_MARGIN, rest.BRIGHTER)
     low = torch.minimum(previous, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
     high = torch.maximum(previous, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
@@ -120,7 +127,7 @@ def take_off(
     Returns:
         H, and the light that was found to be rain, one pixel of each cell, `[B, 1, H/8, W/8]`, whether or not it was spared.
     """
-    if native.suits(frame.luma) and maps.dtype == torch.float32 and not maps.requires_grad:
+    if native.suits(frame.luma) and native.suits(maps):
         return native.take_off(maps, last, following, frame, settling, sparing)
     light = to_pixels(maps[:, LUMA * len(MAPS) :], 2).to(last.luma.dtype)
     preference, covered, glow = to_pixels(maps[:, : LUMA * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
@@ -151,8 +158,8 @@ def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:
     Returns:
         The estimate of B, and the same in blocks, `[B, 24, H/4, W/4]`.
     """
-    if isinstance(squeeze, Int8Conv) and native.suits(hazy.luma):
-        return native.lift(hazy, veil, native.Steps(1 / squeeze.step, squeeze.zero, squeeze.channels))
+    if native.suits(hazy.luma) and (steps := _steps(squeeze)):
+        return native.lift(hazy, veil, steps)
     full, half = enlarge(veil[:, :2], CELL_PX), enlarge(veil[:, [0, 2, 3]], CELL_PX // 2)
     coarse = Image(torch.addcmul(full[:, 1:], hazy.luma, full[:, :1]), torch.addcmul(half[:, 1:], hazy.chroma, half[:, :1]))
     return coarse, to_blocks([(seen_by(squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
@@ -160,7 +167,86 @@ def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:
 
 def correct(coarse: Image, maps: Tensor) -> Image:
     """Adds to a picture what `[B, 24, H/4, W/4]` say, in blocks of pixels."""
-    if native.suits(coarse.luma) and maps.dtype == torch.float32 and not maps.requires_grad:
+    if native.suits(coarse.luma) and native.suits(maps):
         return native.correct(coarse, maps)
     dtype = coarse.luma.dtype
     return Image(coarse.luma + to_pixels(maps[:, :LUMA], 4).to(dtype), coarse.chroma + to_pixels(maps[:, LUMA:], 2).to(dtype))
+
+
+def total(
+    x: Tensor, y: Tensor, takers: Sequence[nn.Module], *, rectified: bool = False, enlarged: bool = False, keep: bool = True
+) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+    """A sum, and what convolutions see of it.
+
+    Args:
+        x: `[B, C, h, w]`.
+        y: likewise, or of half the sides if it is to be `enlarged`, each number twice in both directions.
+        takers: the convolutions.
+        rectified: whether what is below zero is cut off.
+        enlarged: see `y`.
+        keep: whether the sum itself is wanted.
+
+    Returns:
+        The sum, if it is kept; and as each of `takers` sees it, as from `int8.seen_by`.
+    """
+    steps = [_steps(taker) for taker in takers]
+    if native.suits(x) and native.suits(y) and all(steps):
+        return native.total(x, y, [one for one in steps if one], rectified, enlarged, keep)
+    found = x + (F.interpolate(y, scale_factor=2, mode="nearest") if enlarged else y)
+    if rectified:
+        found = F.relu(found)
+    return found, tuple(seen_by(taker, found) for taker in takers)
+
+
+def through(
+    blocks: Sequence[Residual], x: Tensor, takers: Sequence[nn.Module], seen: Tensor | None = None, *, keep: bool = True
+) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+    """What comes out of one block after the other, and what convolutions see of it, as from `total`.
+
+    Args:
+        blocks: one at least.
+        x: what goes in, `[B, C, h, w]`.
+        takers: the convolutions.
+        seen: what goes in, as the first block sees it, if that is known.
+        keep: as of `total`.
+    """
+    for block, following in pairwise(blocks):
+        found, (seen,) = total(x, block.conv(x if seen is None else seen), [following.conv])
+        assert found is not None
+        x = found
+    return total(x, blocks[-1].conv(x if seen is None else seen), takers, keep=keep)
+
+
+def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, taker: nn.Module) -> tuple[Tensor, Tensor]:
+    """The hidden state, brought into register and renewed.
+
+    Args:
+        gru: the recurrent unit.
+        deep: `[B, C, h, w]`; the first of its channels go into the unit.
+        hidden: the last state, `[B, hidden, h', w']`; None at the start of a scene.
+        backwards: `[B, h, w, 2]`, how far places have moved in the previous frame.
+        taker: the convolution that takes the input, with the new state in the place of its first channels.
+
+    Returns:
+        The new state, in the precision of the last one, and what `taker` sees.
+    """
+    width = gru.width
+    steps = [_steps(conv) for conv in (gru.gates, gru.candidate, taker)]
+    if native.suits(deep) and all(steps) and (hidden is None or native.suits(hidden)):
+        for_gates, for_candidate, for_taker = (one for one in steps if one)
+        remembered, seen = native.recall_hidden(deep, hidden, backwards, width, HIDDEN_DECAY, for_gates)
+        gates, seen = native.reset(remembered, gru.gates(seen), for_candidate)
+        return native.renew(remembered, gates, gru.candidate(seen), for_taker)
+    start = deep[:, :width]
+    if hidden is None:
+        last = torch.zeros_like(start, dtype=backwards.dtype)
+    else:
+        # In memory like what it meets.
+        last = warp(hidden, backwards).contiguous(memory_format=torch.channels_last) * HIDDEN_DECAY
+    renewed: Tensor = gru(start, last)
+    return renewed, seen_by(taker, torch.cat([renewed.to(deep.dtype), deep[:, width:]], 1))
+
+
+def _steps(layer: nn.Module) -> native.Steps | None:
+    """How a convolution rounds what it sees; None if it does not run in integers."""
+    return native.Steps(1 / layer.step, layer.zero, layer.channels) if isinstance(layer, Int8Conv) else None

@@ -14,6 +14,8 @@ from rmfd_cli.errors import MemoryExhaustedError
 TILE_PX = 1 << 20
 """Pixels of a tile on a CPU, overlap included, unless asked for otherwise; 1280×720 and less are not divided."""
 _SMALLEST_TILE_PX = 192 * 192
+_AHEAD, _AHEAD_PX = 3, 1 << 21
+"""Tiles that are prepared ahead at most, and how many pixels they may have together: so many, and cores hardly ever wait."""
 
 _PROCESS_BYTES = 330 << 20
 _FRAME_BYTES_PER_PX = 210
@@ -27,6 +29,8 @@ class Room:
     device: torch.device
     tile_px: int
     """Pixels of a tile, its overlap included."""
+    ahead: int = 1
+    """How many tiles are prepared ahead."""
     halved: bool = False
     """Whether convolutions run in bfloat16 to save memory, whatever is usual on the device."""
 
@@ -69,10 +73,12 @@ def rooms(wish: Wish, device: torch.device, frame_px: int) -> Iterator[Room]:
             yield Room(place, tile_px_within(wish.memory_bytes, frame_px, wish.videos))
             continue
         tile_px = wish.tile_px or (min(TILE_PX, frame_px) if place == cpu else frame_px)
+        # Several videos fill each other's gaps.
+        ahead = max(1, min(_AHEAD, _AHEAD_PX // min(tile_px, frame_px))) if place == cpu and wish.videos == 1 else 1
         while tile_px > _SMALLEST_TILE_PX:
-            yield Room(place, tile_px)
-            tile_px = min(tile_px, frame_px) // 4
-        yield Room(place, _SMALLEST_TILE_PX)
+            yield Room(place, tile_px, ahead)
+            tile_px, ahead = min(tile_px, frame_px) // 4, 1
+        yield Room(place, _SMALLEST_TILE_PX, ahead)
         if place != cpu:
             yield Room(place, _SMALLEST_TILE_PX, halved=True)
 

@@ -181,7 +181,7 @@ def restore_from(
             network = placed(model, room.device, torch.bfloat16 if room.halved else precision_for(room.device, model))
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
-        with closing(_run(windows, network, tiles, state, onwards, spent)) as results, suppress(_NoRoom):
+        with closing(_run(windows, network, tiles, room.ahead, state, onwards, spent)) as results, suppress(_NoRoom):
             for change, left in results:
                 windows.done()
                 state, onwards = left.state, left.onwards
@@ -220,6 +220,7 @@ def _run(
     windows: Iterable[SceneWindow],
     model: Rmfd,
     tiles: tuple[tiling.Tile, ...],
+    ahead: int,
     state: State | None,
     onwards: Flow | None,
     spent: Spent | None,
@@ -230,8 +231,8 @@ def _run(
     caller's runs stage 2. It is `Rmfd.step` in its parts.
     """
     with (
-        closing(_ahead(_register(windows, model, tiles, onwards, spent))) as pieces,
-        closing(_ahead(_recover(pieces, model, tiles, state, spent))) as found,
+        closing(_ahead(_register(windows, model, tiles, onwards, spent), ahead)) as pieces,
+        closing(_ahead(_recover(pieces, model, tiles, state, spent), ahead)) as found,
     ):
         for frame in found:
             with spending(spent, "stage 2"), _frame_work():
@@ -315,16 +316,16 @@ def _frame_work() -> Iterator[None]:
         raise
 
 
-def _ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
-    """The same items, each prepared in a thread while the one before it is being used."""
+def _ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, None, None]:
+    """The same items, so many of which a thread prepares while the one before them is being used."""
     with closing(items), ThreadPoolExecutor(1) as preparer:
         try:
-            pending: Future[Item | None] = preparer.submit(next, items, None)
+            pending = deque[Future[Item | None]](preparer.submit(next, items, None) for _ in range(count))
         except RuntimeError as error:
             # No memory for the stack of a thread.
             raise _NoRoom from error
-        while (item := pending.result()) is not None:
-            pending = preparer.submit(next, items, None)
+        while (item := pending.popleft().result()) is not None:
+            pending.append(preparer.submit(next, items, None))
             yield item
             # Not a moment longer: it is large.
             del item

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.int8 import Int8Conv, inputs_of, is_supported, ranges_of, rectified_sum, seen_by, with_int8, zero_seen_by
+from rmfd_cli.model.int8 import Int8Conv, inputs_of, is_supported, ranges_of, seen_by, with_int8, zero_seen_by
 from rmfd_cli.model.layers import Rectified
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.placing import placed, precision_for
@@ -70,16 +70,6 @@ def test_rounded_numbers_go_in_as_they_are():
     assert seen_by(conv, planes).dtype == torch.uint8
     assert seen_by(conv, planes).stride() == planes.stride()
     assert torch.equal(conv(seen_by(conv, planes)), conv(planes))
-
-
-@pytest.mark.parametrize("in_integers", [True, False])
-@pytest.mark.parametrize("bias", [True, False])
-@torch.inference_mode()
-def test_a_sum_is_rectified_after_adding_up(in_integers, bias):
-    conv, x, other = nn.Conv2d(8, 6, 1, bias=bias), noise(1, 8, 6, 10), noise(1, 6, 6, 10)
-    layer = Int8Conv(conv, -3, 3) if in_integers else conv
-    expected = (layer(x) + other).clamp(min=0)
-    torch.testing.assert_close(rectified_sum(layer, x, other.clone(memory_format=torch.channels_last)), expected)
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
 """What is done in C is what torch's operations do, and where it is not there, they do it."""
 
 import ctypes
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from rmfd_cli.model import native, passes
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.image import Image
 from rmfd_cli.model.int8 import Int8Conv
+from rmfd_cli.model.layers import ConvGru, Residual
 from rmfd_cli.model.placing import find_weights, placed
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.veil import cells_of_frame
@@ -58,7 +60,7 @@ def integers(channels, low=-0.2, high=0.7):
     return Int8Conv(torch.nn.Conv2d(channels, 8, 1), low, high)
 
 
-def assert_same(function, *arguments):
+def assert_same(function, *arguments, atol=2e-6):
     """In C as by torch's operations; what is rounded may differ by a step where it lies between two."""
     assert native.suits(torch.zeros(1, 1, 8, 8)), "the library was not compiled"
     with torch.inference_mode():
@@ -74,7 +76,7 @@ def assert_same(function, *arguments):
             assert difference.max() <= 1
             assert difference.float().mean() < 0.001
         else:
-            torch.testing.assert_close(one, other, atol=2e-6, rtol=1e-5)
+            torch.testing.assert_close(one, other, atol=atol, rtol=1e-5)
 
 
 def flat(values):
@@ -127,6 +129,39 @@ def test_the_estimate_is_corrected(size, rng):
 @pytest.mark.parametrize("size", SIZES)
 def test_cells_are_looked_at(size, rng):
     assert_same(cells_of_frame, piece_of_larger(rng, *size))
+
+
+@pytest.mark.parametrize("takers", [[], [integers(24)], [integers(24), integers(24, -0.1, 3.0)]], ids=["none", "one", "two"])
+@pytest.mark.parametrize(("rectified", "enlarged"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("keep", [True, False])
+def test_two_maps_are_added_up(takers, rectified, enlarged, keep, rng):
+    x, y = maps(rng, 24, 40, 56), maps(rng, 24, 20 if enlarged else 40, 28 if enlarged else 56)
+    found = partial(passes.total, rectified=rectified, enlarged=enlarged, keep=keep)
+    assert_same(lambda: keep_or_nothing(found(x, y, takers), keep))
+
+
+def keep_or_nothing(found, keep):
+    """Torch's operations give the sum in any case."""
+    return found if keep else found[1]
+
+
+def test_maps_go_through_blocks(rng):
+    blocks = [Residual(24), Residual(24, dilation=2)]
+    for block in blocks:
+        block.conv = Int8Conv(block.conv, 0.0, 6.0)
+    assert_same(passes.through, blocks, maps(rng, 24, 40, 56).abs(), [integers(24, 0.0, 9.0)])
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("px", [0.0, 0.7, 40.0])
+def test_the_hidden_state_is_renewed(layout, px, rng):
+    gru = ConvGru(8)
+    gru.gates, gru.candidate = (Int8Conv(conv, -1.0, 4.0) for conv in (gru.gates, gru.candidate))
+    deep, taker = maps(rng, 20, 24, 32), integers(20, -1.0, 4.0)
+    hidden = (torch.rand(1, 8, 9, 11, generator=rng) * 2 - 1).contiguous(memory_format=layout)[..., 1:8, 2:10]
+    found = passes.recur, gru, deep
+    assert_same(*found, hidden, flow(rng, 6, 8, px), taker, atol=0.02)
+    assert_same(*found, None, flow(rng, 6, 8, px), taker, atol=0.02)
 
 
 def test_a_flow_that_is_no_number_leads_into_the_picture(rng):

@@ -125,6 +125,16 @@ def test_each_room_is_smaller_than_the_one_before():
         assert needs == sorted(set(needs), reverse=True)
 
 
+def test_the_smaller_the_frames_the_more_of_them_are_prepared_ahead_where_there_is_nothing_to_mind():
+    def ahead(wish, device, frame_px):
+        return [room.ahead for room in rooms(wish, device, frame_px)]
+
+    assert [ahead(Wish(), CPU, frame_px)[0] for frame_px in (VGA_PX, 1280 * 720, UHD_PX)] == [3, 2, 2]
+    for minded in (ahead(Wish(), CPU, UHD_PX)[1:], ahead(Wish(videos=2), CPU, VGA_PX), ahead(Wish(), CUDA, VGA_PX)):
+        assert set(minded) == {1}
+    assert ahead(Wish(memory_bytes=4 << 30), CPU, VGA_PX) == [1]
+
+
 def test_precision_is_given_up_last_and_never_on_a_cpu():
     found = [(room.device, room.halved) for room in rooms(Wish(any_device=True), CUDA, VGA_PX)]
     assert found.index((CUDA, True)) == len([room for room in found if room == (CUDA, False)])
