@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rmfd_cli.model import native
+
 SHRINK = 2
 """Flow is estimated on luma reduced by this factor: thin streaks fade there, and the search costs a quarter."""
 
@@ -43,6 +45,9 @@ _TOLERANCE = 0.2
 """In code values; the flow, which has more freedom, must explain the frames by so much better."""
 _RESTING_TOLERANCE = 0.1
 """And by so much of its error where the camera rests: the harder it rains, the more there is that a wrong flow can explain."""
+
+_COMPILED = ((np.dtype(np.uint8), ()), (np.dtype(np.float32), (2,)))
+"""Data types and channels of images that `native` can follow a flow in: luma, and flows themselves."""
 
 _local = threading.local()
 
@@ -130,11 +135,13 @@ def enlarge_flow(flow: Flow, size: tuple[int, int], corner: tuple[int, int] = (0
         `[H, W, 2]`, what the whole has there.
     """
     (rows, top), (columns, left) = (_around(start, side) for start, side in zip(corner, size, strict=True))
-    piece = flow[rows, columns] * np.float32(SHRINK)
-    if target != (0, 0):
-        piece = np.asarray(cv2.subtract(piece, np.array([*target[::-1], 0, 0], np.float64)), np.float32)
-    large = cv2.resize(piece, None, fx=SHRINK, fy=SHRINK, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large[top : top + size[0], left : left + size[1]], np.float32)
+    piece, corner_xy = flow[rows, columns], (float(target[1]), float(target[0]))
+    if native.is_there():
+        large = native.enlarge_flow(piece, SHRINK, corner_xy)
+    else:
+        piece = np.asarray(cv2.subtract(piece * np.float32(SHRINK), np.array([*corner_xy, 0, 0], np.float64)), np.float32)
+        large = np.asarray(cv2.resize(piece, None, fx=SHRINK, fy=SHRINK, interpolation=cv2.INTER_LINEAR), np.float32)
+    return large[top : top + size[0], left : left + size[1]]
 
 
 def extent(flow: Flow, size: tuple[int, int], corner: tuple[int, int]) -> tuple[list[float], list[float]]:
@@ -158,6 +165,8 @@ def follow(image: Image, flow: Flow, into: Image | None = None) -> Image:
         flow: `[H, W, 2]`.
         into: `[H, W]` or `[H, W, C]`, where to leave it instead of in a new array.
     """
+    if into is None and native.is_there() and min(image.shape[:2]) > 1 and (image.dtype, image.shape[2:]) in _COMPILED:
+        return native.follow(image, flow)
     target = np.empty((*flow.shape[:2], *image.shape[2:]), image.dtype) if into is None else into
     how = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
     # An empty array in the place of None, which the types ask for, gives numbers of nowhere (OpenCV 5.0).
@@ -224,7 +233,9 @@ def _without_rain(luma: Luma, before: Luma, backwards: Flow) -> Luma:
     error = _error(luma, before)
     alike = cv2.inRange(error, 0.0, _ALIKE * cv2.mean(error)[0])
     slow = cv2.inRange(backwards, (-_SLOW_PX,) * 2, (_SLOW_PX,) * 2)
-    return np.asarray(np.where(cv2.bitwise_and(alike, slow), np.minimum(luma, before), luma), np.uint8)
+    without = luma.copy()
+    cv2.copyTo(cv2.min(luma, before), cv2.bitwise_and(alike, slow), without)
+    return without
 
 
 @functools.lru_cache(maxsize=8)

@@ -10,7 +10,9 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rmfd_cli.model.image import CELL_PX, COLOURS, Image, is_traced
@@ -33,7 +35,7 @@ class Steps(NamedTuple):
 def suits(x: Tensor) -> bool:
     """Whether the library is there and can work on frames like this, `[B, 1, H, W]`."""
     plain = x.device.type == "cpu" and x.dtype == torch.float32 and len(x) == 1 and not is_traced(x)
-    return plain and _library() is not None
+    return plain and is_there()
 
 
 def register(
@@ -126,8 +128,8 @@ def lift(hazy: Image, veil: Tensor, steps: Steps) -> tuple[Image, Tensor]:
 
 def correct(coarse: Image, maps: Tensor) -> Image:
     """As `passes.correct`."""
-    image = Image(coarse.luma.clone(), coarse.chroma.clone())
-    _call("correct", _by_place(maps), *coarse.luma.shape[-2:], _scratch(coarse.luma), *image)
+    image = Image(torch.empty_like(coarse.luma), torch.empty_like(coarse.chroma))
+    _call("correct", *coarse, _by_place(maps), *coarse.luma.shape[-2:], _scratch(coarse.luma), *image)
     return image
 
 
@@ -206,6 +208,30 @@ def renew(remembered: Remembered, gates: Tensor, candidate: Tensor, steps: Steps
     return hidden.permute(0, 3, 1, 2), seen.permute(0, 3, 1, 2)
 
 
+def is_there() -> bool:
+    """Whether the library is there."""
+    return _library() is not None
+
+
+def follow(image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any]:
+    """As `flow.follow`, of bytes, `[h, w]`, or pairs of numbers, `[h, w, 2]`; sides of 2 and more."""
+    image, flow = np.ascontiguousarray(image), np.ascontiguousarray(flow)
+    (rows, columns), scratch = flow.shape[:2], np.empty((_SCRATCH_ROWS, flow.shape[1]), np.float32)
+    found = np.empty((rows, columns, *image.shape[2:]), image.dtype)
+    _call("follow_bytes" if image.ndim == 2 else "follow_pairs", image, *image.shape[:2], flow, rows, columns, scratch, found)
+    return found
+
+
+def enlarge_flow(flow: NDArray[np.float32], factor: int, corner: tuple[float, float]) -> NDArray[np.float32]:
+    """`[h, w, 2]` to so many times the sides and as long displacements (x, y), which are counted from `corner`, (x, y)."""
+    flow = np.ascontiguousarray(flow)
+    rows, columns = flow.shape[:2]
+    found = np.empty((rows * factor, columns * factor, 2), np.float32)
+    scratch = np.empty((columns + 2, 2), np.float32)
+    _call("enlarge_pairs", flow, rows, columns, factor, float(corner[0]), float(corner[1]), scratch, found)
+    return found
+
+
 class _Plane(ctypes.Structure):
     _fields_ = (
         ("first", ctypes.c_void_p),
@@ -255,6 +281,8 @@ def _as_c(x: Any) -> Any:
     if isinstance(x, Tensor):
         assert x.is_contiguous()
         return ctypes.c_void_p(x.data_ptr())
+    if isinstance(x, np.ndarray):
+        return ctypes.c_void_p(x.ctypes.data)
     return ctypes.c_float(x) if isinstance(x, float) else x
 
 

@@ -293,8 +293,8 @@ def _refine(model: Rmfd, found: Found) -> Ycc:
     for tile in found.tiles:
         before = tiling.pixels(frame, tile.box, found.recovered.hazy.luma.device)
         after = tiling.refine(model, tile, found.recovered).cropped(*before.luma.shape[-2:])
-        luma = after.luma.clamp(0, 1).sub_(before.luma)
-        chroma = after.chroma.clamp(-0.5, 0.5).sub_(before.chroma)
+        luma = after.luma.clamp_(0, 1).sub_(before.luma)
+        chroma = after.chroma.clamp_(-0.5, 0.5).sub_(before.chroma)
         tile.box.cut(torch.from_numpy(change.luma)).copy_(luma[0, 0])
         tile.box.cut(torch.from_numpy(change.chroma), 2).copy_(chroma[0])
     return change
