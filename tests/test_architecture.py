@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rmfd_cli"
 
-BASE = {"cores", "errors", "files", "metrics", "options", "physics", "stages", "types", "windows"}
+BASE = {"compiled", "cores", "errors", "files", "metrics", "options", "physics", "stages", "types", "windows"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "video": {"video", *BASE},

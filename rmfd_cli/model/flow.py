@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rmfd_cli import compiled
 from rmfd_cli.model import native
 
 SHRINK = 2
@@ -136,7 +137,7 @@ def enlarge_flow(flow: Flow, size: tuple[int, int], corner: tuple[int, int] = (0
     """
     (rows, top), (columns, left) = (_around(start, side) for start, side in zip(corner, size, strict=True))
     piece, corner_xy = flow[rows, columns], (float(target[1]), float(target[0]))
-    if native.is_there():
+    if compiled.is_there():
         large = native.enlarge_flow(piece, SHRINK, corner_xy)
     else:
         piece = np.asarray(cv2.subtract(piece * np.float32(SHRINK), np.array([*corner_xy, 0, 0], np.float64)), np.float32)
@@ -165,7 +166,7 @@ def follow(image: Image, flow: Flow, into: Image | None = None) -> Image:
         flow: `[H, W, 2]`.
         into: `[H, W]` or `[H, W, C]`, where to leave it instead of in a new array.
     """
-    if into is None and native.is_there() and min(image.shape[:2]) > 1 and (image.dtype, image.shape[2:]) in _COMPILED:
+    if into is None and compiled.is_there() and min(image.shape[:2]) > 1 and (image.dtype, image.shape[2:]) in _COMPILED:
         return native.follow(image, flow)
     target = np.empty((*flow.shape[:2], *image.shape[2:]), image.dtype) if into is None else into
     how = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
@@ -233,9 +234,7 @@ def _without_rain(luma: Luma, before: Luma, backwards: Flow) -> Luma:
     error = _error(luma, before)
     alike = cv2.inRange(error, 0.0, _ALIKE * cv2.mean(error)[0])
     slow = cv2.inRange(backwards, (-_SLOW_PX,) * 2, (_SLOW_PX,) * 2)
-    without = luma.copy()
-    cv2.copyTo(cv2.min(luma, before), cv2.bitwise_and(alike, slow), without)
-    return without
+    return np.asarray(cv2.copyTo(cv2.min(luma, before), cv2.bitwise_and(alike, slow), luma.copy()), np.uint8)
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,12 +1,9 @@
 """The passes of `passes`, in C: on a CPU, for one frame in float32 whose convolutions run in integers.
 
-What torch does in many passes over memory is done in one (docs/decisions.md has what that is worth). The library is compiled
-when rmfd is installed; where that was not possible, it is missing, and `passes` does the same in more time.
+What torch does in many passes over memory is done in one (docs/decisions.md has what that is worth).
 """
 
 import ctypes
-import functools
-import importlib.util
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rmfd_cli import compiled
 from rmfd_cli.model.image import CELL_PX, COLOURS, Image, is_traced
 
 _SCRATCH_ROWS = 10
@@ -35,7 +33,7 @@ class Steps(NamedTuple):
 def suits(x: Tensor) -> bool:
     """Whether the library is there and can work on frames like this, `[B, 1, H, W]`."""
     plain = x.device.type == "cpu" and x.dtype == torch.float32 and len(x) == 1 and not is_traced(x)
-    return plain and is_there()
+    return plain and compiled.is_there()
 
 
 def register(
@@ -208,11 +206,6 @@ def renew(remembered: Remembered, gates: Tensor, candidate: Tensor, steps: Steps
     return hidden.permute(0, 3, 1, 2), seen.permute(0, 3, 1, 2)
 
 
-def is_there() -> bool:
-    """Whether the library is there."""
-    return _library() is not None
-
-
 def follow(image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any]:
     """As `flow.follow`, of bytes, `[h, w]`, or pairs of numbers, `[h, w, 2]`; sides of 2 and more."""
     image, flow = np.ascontiguousarray(image), np.ascontiguousarray(flow)
@@ -271,27 +264,9 @@ def _scratch(like: Tensor) -> Tensor:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    """A function of the library, which lets other threads run meanwhile."""
-    library = _library()
-    assert library is not None
-    getattr(library, f"rmfd_{name}")(*(_as_c(x) for x in arguments))
+    compiled.call(name, *(_address(x) if isinstance(x, Tensor) else x for x in arguments))
 
 
-def _as_c(x: Any) -> Any:
-    if isinstance(x, Tensor):
-        assert x.is_contiguous()
-        return ctypes.c_void_p(x.data_ptr())
-    if isinstance(x, np.ndarray):
-        return ctypes.c_void_p(x.ctypes.data)
-    return ctypes.c_float(x) if isinstance(x, float) else x
-
-
-@functools.cache
-def _library() -> ctypes.CDLL | None:
-    found = importlib.util.find_spec("rmfd_cli.model._passes")
-    if found is None or found.origin is None:
-        return None
-    try:
-        return ctypes.CDLL(found.origin)
-    except OSError:
-        return None
+def _address(x: Tensor) -> ctypes.c_void_p:
+    assert x.is_contiguous()
+    return ctypes.c_void_p(x.data_ptr())

@@ -3,18 +3,9 @@
 
    Pictures are planes, H rows of W numbers, H and W multiples of 8; chroma has two of half the sides. Of what a flow leads to,
    and of what is cut from a larger picture, rows may lie further apart: `stride` is in numbers. Nothing here allocates: `scratch`
-   has room for `SCRATCH_ROWS` rows. Loops are left to the compiler, which makes them once for each kind of processor. */
+   has room for ten rows, unless it is said otherwise. */
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
-#define FOR_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EVERY_CPU
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "compiled.h"
 
 enum { CELL = 8, BLOCK = 4, HALF = 2, LUMA = BLOCK * BLOCK, CHROMA = 2 * HALF * HALF };
 
@@ -24,9 +15,6 @@ typedef struct {
     int32_t height, width;
 } Plane;
 
-INLINE float least(float a, float b) { return a < b ? a : b; }
-INLINE float most(float a, float b) { return a > b ? a : b; }
-INLINE float within(float x, float low, float high) { return least(most(x, low), high); }
 INLINE float absolute(float x) { return x < 0 ? -x : x; }
 INLINE float between(float a, float b, float share) { return a + (b - a) * share; }
 

@@ -135,6 +135,7 @@ def has_option(binary: str, name: str) -> bool:
     return bool(re.search(rf"^-{re.escape(name)}\b", _ask(binary, "-hide_banner", "-h", "long"), re.MULTILINE))
 
 
+@functools.cache
 def _ask(binary: str, *arguments: str) -> str:
     with Process([binary, *arguments], capture=True) as process:
         try:

@@ -4,12 +4,14 @@ What the network gives is never turned back into a picture. Its change is added 
 not changed keeps its code values bit for bit, and a wrong guess of the matrix cancels.
 """
 
+import ctypes
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rmfd_cli import compiled
 from rmfd_cli.types import Colour, Frame, Matrix, PlaneFormat, Planes, Rgb, VideoInfo, Ycc
 from rmfd_cli.video.colour import LUMA_WEIGHTS
 
@@ -36,15 +38,14 @@ def ycc_of_planes(planes: Planes, plane_format: PlaneFormat, colour: Colour) -> 
     """
     bits, (luma_span, chroma_span) = plane_format.bits, code_spans(plane_format.bits, colour.full_range)
     black, middle = (0 if colour.full_range else 16 << (bits - 8)), 128 << (bits - 8)
-    luma = np.clip(planes[0], black, round(black + luma_span))
-    size = luma.shape[0], luma.shape[1]
+    size = planes[0].shape[0], planes[0].shape[1]
     if len(planes) == 1:
         chroma = np.zeros((2, -(-size[0] // 2), -(-size[1] // 2)), np.float32)
     else:
         scaled = [_scaled(plane, middle, chroma_span) for plane in planes[1:]]
         chroma = np.stack([resampled(plane, plane_format.chroma_shift, _HALF, size) for plane in scaled])
         np.clip(chroma, -0.5, 0.5, out=chroma)
-    return Ycc(_scaled(luma, black, luma_span), chroma)
+    return Ycc(_scaled(planes[0], black, luma_span, (black, round(black + luma_span))), chroma)
 
 
 def add_change(planes: Planes, plane_format: PlaneFormat, colour: Colour, change: Ycc, strength: float = 1.0) -> Planes:
@@ -65,11 +66,11 @@ def add_change(planes: Planes, plane_format: PlaneFormat, colour: Colour, change
     """
     bits, full = plane_format.bits, colour.full_range
     luma_span, chroma_span = code_spans(bits, full)
-    changed = [_add_codes(planes[0], change.luma * np.float32(strength * luma_span), bits, None if full else (16, 235))]
+    changed = [_add_codes(planes[0], change.luma, strength * luma_span, bits, None if full else (16, 235))]
     size = change.luma.shape[0], change.luma.shape[1]
     for plane, part in zip(planes[1:], change.chroma, strict=False):
-        codes = resampled(part * np.float32(strength * chroma_span), _HALF, plane_format.chroma_shift, size)
-        changed.append(_add_codes(plane, codes, bits, None if full else (16, 240)))
+        finer = resampled(part, _HALF, plane_format.chroma_shift, size)
+        changed.append(_add_codes(plane, finer, strength * chroma_span, bits, None if full else (16, 240)))
     return tuple(changed)
 
 
@@ -122,10 +123,19 @@ def resampled(
     return _box_average(plane, (wanted[0] - finest[0], wanted[1] - finest[1]))
 
 
-def _scaled(plane: NDArray[Any], zero: int, span: float) -> NDArray[np.float32]:
-    scaled: NDArray[np.float32] = np.multiply(plane, np.float32(1 / span), dtype=np.float32)
-    scaled -= np.float32(zero / span)
-    return scaled
+def _scaled(
+    plane: NDArray[Any], zero: int, span: float, legal: tuple[int, int] = (0, np.iinfo(np.uint16).max)
+) -> NDArray[np.float32]:
+    """Numbers of code values, which are clipped to the legal ones first."""
+    scale, offset = np.float32(1 / span), np.float32(zero / span)
+    if compiled.is_there():
+        scaled = np.empty(plane.shape, np.float32)
+        codes = np.ascontiguousarray(plane)
+        compiled.call(f"to_numbers_{8 * codes.itemsize}", codes, _count(codes), *legal, float(scale), float(offset), scaled)
+        return scaled
+    # Codes of 8 bits are all below the highest of 16.
+    clipped = np.clip(plane, legal[0], min(legal[1], np.iinfo(plane.dtype).max))
+    return np.asarray(np.multiply(clipped, scale, dtype=np.float32) - offset, np.float32)
 
 
 def _matrix(matrix: Matrix) -> NDArray[np.float64]:
@@ -151,12 +161,23 @@ def _box_average(plane: NDArray[np.float32], shift: tuple[int, int]) -> NDArray[
     return mean
 
 
-def _add_codes(plane: NDArray[Any], change: NDArray[Any], bits: int, legal_8_bit: tuple[int, int] | None) -> NDArray[Any]:
-    """`plane + change`, rounded, within the storable codes and, if given, the legal ones or the original's own."""
-    summed = cv2.add(plane, change, dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
-    if legal_8_bit is None:
-        return np.asarray(summed if bits in (8, 16) else np.minimum(summed, plane.dtype.type(2**bits - 1)))
-    low, high = (code << (bits - 8) for code in legal_8_bit)
+def _add_codes(
+    plane: NDArray[Any], change: NDArray[np.float32], codes: float, bits: int, legal_8_bit: tuple[int, int] | None
+) -> NDArray[Any]:
+    """`plane + change * codes`, rounded, within the storable codes and, if given, the legal ones or the original's own."""
+    highest = 2**bits - 1
+    low, high = (0, highest) if legal_8_bit is None else (code << (bits - 8) for code in legal_8_bit)
+    if compiled.is_there():
+        plane, change = np.ascontiguousarray(plane), np.ascontiguousarray(change)
+        found = np.empty_like(plane)
+        limits = low, high, highest
+        compiled.call(f"add_change_{8 * plane.itemsize}", plane, change, _count(plane), float(codes), *limits, found)
+        return found
+    summed = cv2.add(plane, np.rint(change * np.float32(codes)), dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
     # Between two numbers numpy clips ten times as fast as it takes the minimum or maximum of one.
-    least, most = np.clip(plane, 0, low), np.clip(plane, high, np.iinfo(plane.dtype).max)
+    least, most = np.clip(plane, 0, low), np.clip(plane, high, highest)
     return np.asarray(np.minimum(np.maximum(summed, least), most))
+
+
+def _count(plane: NDArray[Any]) -> ctypes.c_ssize_t:
+    return ctypes.c_ssize_t(plane.size)

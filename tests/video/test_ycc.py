@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmfd_cli.types import Matrix
+from rmfd_cli import compiled
+from rmfd_cli.types import Matrix, Ycc
 from rmfd_cli.video.ycc import add_change, rgb_change, turned, ycc_of_planes, ycc_of_rgb
 from tests.video.planes import (
     FORMATS,
@@ -152,3 +153,18 @@ def test_results_stay_storable_and_legal(name: str, full_range: bool, size: tupl
             high = (240 if index else 235) * scale
             assert (after <= np.maximum(before, high)).all()
             assert (after >= np.minimum(before, 16 * scale)).all()
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_compiled_gives_the_same_to_the_bit(name: str, full_range: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    form, colour, rng = layout(name), colour_of("bt709", full_range), np.random.default_rng(11)
+    planes = random_planes(name, 37, 22, seed=3)
+    change = Ycc(*(rng.normal(0, 0.3, shape).astype(np.float32) for shape in ((22, 37), (2, 11, 19))))
+    change.luma[3, :4] = 5, -5, 0.5 / 219, -0.5 / 219
+    found = ycc_of_planes(planes, form, colour), add_change(planes, form, colour, change, 0.7)
+    monkeypatch.setattr(compiled, "is_there", lambda: False)
+    wanted = ycc_of_planes(planes, form, colour), add_change(planes, form, colour, change, 0.7)
+    for one, other in zip((*found[0], *found[1]), (*wanted[0], *wanted[1]), strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)

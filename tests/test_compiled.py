@@ -1,0 +1,35 @@
+"""What was compiled is found, and can be missing."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from rmfd_cli import compiled
+
+
+@pytest.fixture
+def anew():
+    """The library is looked for again, before and after."""
+    compiled._library.cache_clear()
+    yield
+    compiled._library.cache_clear()
+
+
+def test_it_was_compiled():
+    assert compiled.is_there()
+
+
+@pytest.mark.parametrize("content", [None, "a file that is no library"], ids=["missing", "broken"])
+def test_it_can_be(content, anew, tmp_path, monkeypatch):
+    spec = None
+    if content is not None:
+        (tmp_path / "broken.so").write_text(content)
+        spec = importlib.util.spec_from_file_location("broken", tmp_path / "broken.so")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    assert not compiled.is_there()
+
+
+def test_an_array_whose_numbers_do_not_lie_together_is_refused():
+    with pytest.raises(AssertionError):
+        compiled.call("to_numbers_8", np.zeros((4, 8), np.uint8)[:, ::2])
