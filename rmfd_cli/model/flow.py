@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli import compiled
-from rmfd_cli.model import native
+from rmfd_cli.model import native_flow
 
 SHRINK = 2
 """Flow is estimated on luma reduced by this factor: thin streaks fade there, and the search costs a quarter."""
@@ -138,7 +138,7 @@ def enlarge_flow(flow: Flow, size: tuple[int, int], corner: tuple[int, int] = (0
     (rows, top), (columns, left) = (_around(start, side) for start, side in zip(corner, size, strict=True))
     piece, corner_xy = flow[rows, columns], (float(target[1]), float(target[0]))
     if compiled.is_there():
-        large = native.enlarge_flow(piece, SHRINK, corner_xy)
+        large = native_flow.enlarged(piece, SHRINK, corner_xy)
     else:
         piece = np.asarray(cv2.subtract(piece * np.float32(SHRINK), np.array([*corner_xy, 0, 0], np.float64)), np.float32)
         large = np.asarray(cv2.resize(piece, None, fx=SHRINK, fy=SHRINK, interpolation=cv2.INTER_LINEAR), np.float32)
@@ -167,7 +167,7 @@ def follow(image: Image, flow: Flow, into: Image | None = None) -> Image:
         into: `[H, W]` or `[H, W, C]`, where to leave it instead of in a new array.
     """
     if into is None and compiled.is_there() and min(image.shape[:2]) > 1 and (image.dtype, image.shape[2:]) in _COMPILED:
-        return native.follow(image, flow)
+        return native_flow.follow(image, flow)
     target = np.empty((*flow.shape[:2], *image.shape[2:]), image.dtype) if into is None else into
     how = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
     # An empty array in the place of None, which the types ask for, gives numbers of nowhere (OpenCV 5.0).
@@ -175,22 +175,20 @@ def follow(image: Image, flow: Flow, into: Image | None = None) -> Image:
     return target
 
 
-def camera_motion(flow: Flow) -> Flow:
+def camera_motion(flow: Flow) -> NDArray[np.float32]:
     """The affine motion that most of the picture shares.
 
     Args:
         flow: `[h, w, 2]`, sides of 16 and more; up to half of it may be wrong, or move by itself.
 
     Returns:
-        `[h, w, 2]`; zeros where there is none.
+        `[2, 3]`: as it makes displacements (x, y) of places (x, y, 1); zeros where there is none.
     """
-    places = _places(*flow.shape[:2])
     every = min(_FIT_EVERY_PX, min(flow.shape[:2]) // 4)
     chosen = (slice(every // 2, None, every),) * 2
-    matrix, _ = cv2.estimateAffine2D(places[chosen].reshape(-1, 2), (places + flow)[chosen].reshape(-1, 2), method=cv2.LMEDS)
-    if matrix is None:
-        return np.zeros_like(flow)
-    return np.asarray(cv2.transform(places, np.float32(matrix - np.eye(2, 3))), np.float32)
+    places = _places(*flow.shape[:2])[chosen]
+    matrix, _ = cv2.estimateAffine2D(places.reshape(-1, 2), (places + flow[chosen]).reshape(-1, 2), method=cv2.LMEDS)
+    return np.zeros((2, 3), np.float32) if matrix is None else np.asarray(matrix - np.eye(2, 3), np.float32)
 
 
 def _steadied(flow: Flow, current: Luma, neighbour: Luma) -> Flow:
@@ -198,7 +196,10 @@ def _steadied(flow: Flow, current: Luma, neighbour: Luma) -> Flow:
 
     In front of a camera that moves, rest is taken where it explains them better than both: captions are burned in.
     """
-    moving, still = camera_motion(flow), np.zeros_like(flow)
+    affine = camera_motion(flow)
+    if compiled.is_there():
+        return native_flow.steadied(flow, current, neighbour, affine, _TOLERANCE, _RESTING_TOLERANCE)
+    moving, still = np.asarray(cv2.transform(_places(*current.shape), affine), np.float32), np.zeros_like(flow)
     error, error_moving = (_error(current, follow(neighbour, motion)) for motion in (flow, moving))
     error_still = _error(current, neighbour)
     if cv2.mean(error_still) <= cv2.mean(error_moving):
@@ -231,6 +232,8 @@ def _without_rain(luma: Luma, before: Luma, backwards: Flow) -> Luma:
     """
     if np.abs(np.median(backwards[::_SAMPLED_PX, ::_SAMPLED_PX], axis=(0, 1))).max() < _STILL_PX:
         return luma
+    if compiled.is_there():
+        return native_flow.darker(luma, before, backwards, _ALIKE, _SLOW_PX)
     error = _error(luma, before)
     alike = cv2.inRange(error, 0.0, _ALIKE * cv2.mean(error)[0])
     slow = cv2.inRange(backwards, (-_SLOW_PX,) * 2, (_SLOW_PX,) * 2)

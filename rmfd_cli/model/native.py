@@ -7,9 +7,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rmfd_cli import compiled
@@ -204,25 +202,6 @@ def renew(remembered: Remembered, gates: Tensor, candidate: Tensor, steps: Steps
     given = (_by_place(candidate), gates, last, deep, deep.shape[3], width, rows, columns)
     _call("renew", *given, *_rounding(steps), scratch, hidden, seen)
     return hidden.permute(0, 3, 1, 2), seen.permute(0, 3, 1, 2)
-
-
-def follow(image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any]:
-    """As `flow.follow`, of bytes, `[h, w]`, or pairs of numbers, `[h, w, 2]`; sides of 2 and more."""
-    image, flow = np.ascontiguousarray(image), np.ascontiguousarray(flow)
-    (rows, columns), scratch = flow.shape[:2], np.empty((_SCRATCH_ROWS, flow.shape[1]), np.float32)
-    found = np.empty((rows, columns, *image.shape[2:]), image.dtype)
-    _call("follow_bytes" if image.ndim == 2 else "follow_pairs", image, *image.shape[:2], flow, rows, columns, scratch, found)
-    return found
-
-
-def enlarge_flow(flow: NDArray[np.float32], factor: int, corner: tuple[float, float]) -> NDArray[np.float32]:
-    """`[h, w, 2]` to so many times the sides and as long displacements (x, y), which are counted from `corner`, (x, y)."""
-    flow = np.ascontiguousarray(flow)
-    rows, columns = flow.shape[:2]
-    found = np.empty((rows * factor, columns * factor, 2), np.float32)
-    scratch = np.empty((columns + 2, 2), np.float32)
-    _call("enlarge_pairs", flow, rows, columns, factor, float(corner[0]), float(corner[1]), scratch, found)
-    return found
 
 
 class _Plane(ctypes.Structure):

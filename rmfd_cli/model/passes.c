@@ -5,7 +5,7 @@
    and of what is cut from a larger picture, rows may lie further apart: `stride` is in numbers. Nothing here allocates: `scratch`
    has room for ten rows, unless it is said otherwise. */
 
-#include "compiled.h"
+#include "model/follow.h"
 
 enum { CELL = 8, BLOCK = 4, HALF = 2, LUMA = BLOCK * BLOCK, CHROMA = 2 * HALF * HALF };
 
@@ -15,8 +15,6 @@ typedef struct {
     int32_t height, width;
 } Plane;
 
-INLINE float absolute(float x) { return x < 0 ? -x : x; }
-INLINE float between(float a, float b, float share) { return a + (b - a) * share; }
 
 /* To 3e-7 of its value (the polynomial is a minimax one of e^r for |r| <= log(2) / 2). */
 INLINE float exponential(float x)
@@ -55,28 +53,6 @@ INLINE void round_row(uint8_t *restrict out, const float *restrict x, int32_t co
     for (ptrdiff_t k = 0; k < count; k++) out[k] = rounded(x[k], per_step, zero);
 }
 
-/* Where a row of an image would be looked up from where a flow starts, bilinear, its edge repeated: the upper left one of four
-   numbers, and how near the others are. `every` is how many pixels of the flow one of the image has; the middle one's is taken. */
-INLINE void places_row(
-    int32_t *restrict places, float *restrict share_x, float *restrict share_y, int32_t height, int32_t width, int32_t stride,
-    const float *restrict flow, int32_t every, int32_t y, int32_t count)
-{
-    const float right = width - 1, bottom = height - 1, scale = 1.0f / every;
-    const int32_t last_x = width - 2, last_y = height - 2;
-    flow += ((ptrdiff_t)(y * every + every / 2) * count * every + every / 2) * 2;
-    for (ptrdiff_t x = 0; x < count; x++) {
-        /* In this order, so that what is no number is 0. */
-        float at_x = least(most((int32_t)x + flow[2 * every * x] * scale, 0.0f), right);
-        float at_y = least(most(y + flow[2 * every * x + 1] * scale, 0.0f), bottom);
-        int32_t left = (int32_t)at_x, top = (int32_t)at_y;
-        left = left < last_x ? left : last_x;
-        top = top < last_y ? top : last_y;
-        share_x[x] = at_x - left;
-        share_y[x] = at_y - top;
-        places[x] = top * stride + left;
-    }
-}
-
 /* A row of an image as it would look from where a flow starts. Numbers are fetched one by one, in pairs: gather instructions take
    longer. `scratch` has room for seven rows. */
 INLINE void follow_row(
@@ -86,6 +62,7 @@ INLINE void follow_row(
     float *restrict share_x = scratch, *restrict share_y = scratch + count;
     float *restrict above = scratch + 2 * count, *restrict below = scratch + 4 * count;
     int32_t *restrict places = (int32_t *)(scratch + 6 * count);
+    flow += ((ptrdiff_t)(y * every + every / 2) * count * every + every / 2) * 2;
     places_row(places, share_x, share_y, image.height, image.width, stride, flow, every, y, count);
     for (ptrdiff_t x = 0; x < count; x++) {
         memcpy(above + 2 * x, image.first + places[x], 2 * sizeof(float));
@@ -413,76 +390,6 @@ FOR_EVERY_CPU void rmfd_correct(
             take_row(more, of, wide, HALF, CHANNELS);
             for (ptrdiff_t x = 0; x < half; x++) out[x] = before[x] + more[x];
         }
-}
-
-/* An image of bytes from where a flow starts, and of pairs of numbers; sides of 2 and more. */
-FOR_EVERY_CPU void rmfd_follow_bytes(
-    const uint8_t *image, int32_t height, int32_t width, const float *flow, int32_t rows, int32_t columns, float *scratch,
-    uint8_t *out)
-{
-    float *restrict share_x = scratch, *restrict share_y = scratch + columns;
-    int32_t *restrict places = (int32_t *)(scratch + 2 * columns);
-    uint8_t *restrict above = (uint8_t *)(scratch + 3 * columns), *restrict below = above + 2 * columns;
-    for (int32_t y = 0; y < rows; y++) {
-        uint8_t *restrict line = out + (ptrdiff_t)y * columns;
-        places_row(places, share_x, share_y, height, width, width, flow, 1, y, columns);
-        for (ptrdiff_t x = 0; x < columns; x++) {
-            memcpy(above + 2 * x, image + places[x], 2);
-            memcpy(below + 2 * x, image + places[x] + width, 2);
-        }
-        for (ptrdiff_t x = 0; x < columns; x++) {
-            float higher = between(above[2 * x], above[2 * x + 1], share_x[x]);
-            float lower = between(below[2 * x], below[2 * x + 1], share_x[x]);
-            line[x] = (uint8_t)(int32_t)__builtin_rintf(between(higher, lower, share_y[x]));
-        }
-    }
-}
-
-FOR_EVERY_CPU void rmfd_follow_pairs(
-    const float *image, int32_t height, int32_t width, const float *flow, int32_t rows, int32_t columns, float *scratch, float *out)
-{
-    float *restrict share_x = scratch, *restrict share_y = scratch + columns;
-    int32_t *restrict places = (int32_t *)(scratch + 2 * columns);
-    for (int32_t y = 0; y < rows; y++) {
-        float *restrict line = out + (ptrdiff_t)y * columns * 2;
-        places_row(places, share_x, share_y, height, width, width, flow, 1, y, columns);
-        for (ptrdiff_t x = 0; x < columns; x++) {
-            const float *above = image + 2 * (ptrdiff_t)places[x], *below = above + 2 * width;
-            for (int k = 0; k < 2; k++) {
-                float higher = between(above[k], above[2 + k], share_x[x]), lower = between(below[k], below[2 + k], share_x[x]);
-                line[2 * x + k] = between(higher, lower, share_y[x]);
-            }
-        }
-    }
-}
-
-/* Pairs of numbers, `factor` times as many in both directions, bilinear, each multiplied by `factor` and less `corner`. */
-FOR_EVERY_CPU void rmfd_enlarge_pairs(
-    const float *pairs, int32_t rows, int32_t columns, int32_t factor, float corner_x, float corner_y, float *scratch, float *out)
-{
-    float *restrict row = scratch;
-    const int32_t wide = columns * factor;
-    for (int32_t y = 0; y < rows * factor; y++) {
-        float at = within((y + 0.5f) / factor - 0.5f, 0.0f, rows - 1);
-        int32_t above = (int32_t)at, below = above < rows - 1 ? above + 1 : above;
-        const float share = at - above;
-        const float *restrict upper = pairs + (ptrdiff_t)above * columns * 2, *restrict lower = pairs + (ptrdiff_t)below * columns * 2;
-        for (ptrdiff_t k = 0; k < columns; k++) {
-            row[2 * k + 2] = between(upper[2 * k], lower[2 * k], share) * factor - corner_x;
-            row[2 * k + 3] = between(upper[2 * k + 1], lower[2 * k + 1], share) * factor - corner_y;
-        }
-        memcpy(row, row + 2, 2 * sizeof(float));
-        memcpy(row + 2 * columns + 2, row + 2 * columns, 2 * sizeof(float));
-        float *restrict line = out + (ptrdiff_t)y * wide * 2;
-        for (int32_t part = 0; part < factor; part++) {
-            const float from_middle = (part + 0.5f) / factor - 0.5f, near = absolute(from_middle);
-            const float *restrict beside = from_middle < 0 ? row : row + 4;
-            for (ptrdiff_t k = 0; k < columns; k++) {
-                line[(k * factor + part) * 2] = between(row[2 * k + 2], beside[2 * k], near);
-                line[(k * factor + part) * 2 + 1] = between(row[2 * k + 3], beside[2 * k + 1], near);
-            }
-        }
-    }
 }
 
 /* From here on maps have their channels side by side in memory. */
