@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
-#define FOR_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
+#if !defined(__x86_64__) || !defined(__gnu_linux__) || defined(__clang__)
 #define FOR_EVERY_CPU
+#elif __GNUC__ < 12
+#define FOR_EVERY_CPU __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 #define INLINE static inline __attribute__((always_inline))
 

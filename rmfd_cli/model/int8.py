@@ -72,7 +72,7 @@ class Int8Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, h, w]`, rounded or to be rounded, to `[B, C', h', w']` float32, channels last in memory."""
-        found: Tensor = torch.ops.onednn.qconv2d_pointwise(
+        found: Tensor = torch.ops.onednn.qconv2d_pointwise.default(
             *self._factors(x), self._bias, *self._shape, 1, 1.0, 0, torch.float32, self._then, [], ""
         )
         return found
