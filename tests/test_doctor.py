@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rmfd_cli import compiled
 from rmfd_cli.cli import app, doctor
 from rmfd_cli.video.trial import try_encoder
 from tests import media
@@ -32,6 +33,14 @@ def test_a_sound_machine_is_told_line_by_line_and_exits_with_zero(few_encoders, 
     for words in ("torch: ", "device   cpu", media.FFMPEG, "imageio-ffmpeg", "libx264: works", "verified", "can run here"):
         assert words in result.stdout
     assert "- encoder  h264_nonsense: is not in this ffmpeg" in result.stdout
+
+
+def test_loops_that_were_not_compiled_are_named_and_no_obstacle(few_encoders, monkeypatch):
+    monkeypatch.setattr(compiled, "is_there", lambda: False)
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0, result.output
+    assert "- device   compiled loops: are missing" in result.stdout
+    assert "C compiler" in result.stdout
 
 
 def test_json_says_the_same(few_encoders):

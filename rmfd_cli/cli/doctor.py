@@ -109,12 +109,21 @@ def _devices() -> Iterator[Finding]:
         yield Finding("device", "cpu", False, f"torch cannot be loaded: {error}; install it again", needed=True)
         return
     yield Finding("device", "cpu", True, f"{usable_cores()} logical cores" + _taken(chosen, "cpu"), needed=True)
+    yield _compiled()
     try:
         yield Finding("device", "cuda", True, "there" + _taken(chosen, str(choose_device("cuda"))))
     except MachineError as error:
         idle = Path("/proc/driver/nvidia/version").exists() and "+cpu" in version_of("torch")
         hint = "; there is an NVIDIA driver, but this torch is for CPUs only: see pytorch.org for the other" if idle else ""
         yield Finding("device", "cuda", False, f"{error}{hint}")
+
+
+def _compiled() -> Finding:
+    from rmfd_cli import compiled
+
+    missing = "are missing, and rmfd takes a quarter longer; install it again where there is a C compiler, such as gcc"
+    there = compiled.is_there()
+    return Finding("device", "compiled loops", there, "there" if there else missing)
 
 
 def _taken(chosen: str, name: str) -> str:
