@@ -38,31 +38,24 @@ def register(
     frame: Image,
     previous: Tensor,
     following: Image,
-    to_previous: Tensor,
-    to_following: Tensor,
+    flows: tuple[Tensor, Tensor],
     steps: Steps,
     most_difference: float,
 ) -> tuple[Tensor, Image, Tensor, Tensor]:
     """As `passes.register`."""
-    frame = _packed(frame)
-    height, width = frame.luma.shape[-2:]
-    departed, after = torch.empty_like(frame.luma), Image(torch.empty_like(frame.luma), torch.empty_like(frame.chroma))
-    evidence = _blocks(height, width, steps)
-    difference = frame.luma.new_empty(1, 1, height // CELL_PX, width // CELL_PX)
-    _call(
-        "register", *frame, height, width, _plane(previous), _plane(following.luma), _plane(following.chroma),
-        to_previous.contiguous(), to_following.contiguous(), *_rounding(steps), most_difference, _scratch(frame.luma),
-        departed, *after, evidence, difference,
-    )  # fmt: skip
+    frame, (height, width) = _packed(frame), _size(frame)
+    departed, after = torch.empty_like(frame.luma), _like(frame)
+    evidence, difference = _blocks(frame, steps), _cells(frame, 1)
+    given = (*frame, height, width, _plane(previous), *map(_plane, following), *(flow.contiguous() for flow in flows))
+    found = (departed, *after, evidence, difference)
+    _call("register", *given, *_rounding(steps), most_difference, _scratch(frame), *found)
     return departed, after, evidence.permute(0, 3, 1, 2), difference
 
 
 def cells(frame: Image) -> Tensor:
     """As `veil.cells_of_frame`."""
-    frame = _packed(frame)
-    height, width = frame.luma.shape[-2:]
-    found = frame.luma.new_empty(1, 4, height // CELL_PX, width // CELL_PX)
-    _call("cells", *frame, height, width, *COLOURS, _scratch(frame.luma), found)
+    frame, found = _packed(frame), _cells(frame, 4)
+    _call("cells", *frame, *_size(frame), *COLOURS, _scratch(frame), found)
     return found
 
 
@@ -77,15 +70,10 @@ def recall(
     brighter: float,
 ) -> tuple[Image, Tensor, Tensor]:
     """As `passes.recall`."""
-    frame = _packed(frame)
-    height, width = frame.luma.shape[-2:]
-    last = Image(torch.empty_like(frame.luma), torch.empty_like(frame.chroma))
-    blocks = _blocks(height, width, steps)
-    difference = frame.luma.new_empty(1, 1, height // CELL_PX, width // CELL_PX)
-    _call(
-        "recall", _plane(hazy.luma), _plane(hazy.chroma), backwards.contiguous(), *frame, height, width, previous, *following,
-        margin, brighter, *_rounding(steps), _scratch(frame.luma), *last, blocks, difference,
-    )  # fmt: skip
+    frame, last = _packed(frame), _like(frame)
+    blocks, difference = _blocks(frame, steps), _cells(frame, 1)
+    given = (*map(_plane, hazy), backwards.contiguous(), *frame, *_size(frame), previous, *following)
+    _call("recall", *given, margin, brighter, *_rounding(steps), _scratch(frame), *last, blocks, difference)
     return last, blocks.permute(0, 3, 1, 2), difference
 
 
@@ -93,39 +81,23 @@ def take_off(
     maps: Tensor, last: Image, following: Image, frame: Image, settling: Tensor | None, sparing: Tensor | None
 ) -> tuple[Image, Tensor]:
     """As `passes.take_off`."""
-    frame = _packed(frame)
-    height, width = frame.luma.shape[-2:]
-    hazy = Image(torch.empty_like(frame.luma), torch.empty_like(frame.chroma))
-    taken = frame.luma.new_empty(1, 1, height // CELL_PX, width // CELL_PX)
-    _call(
-        "take_off", _by_place(maps), height, width, *last, *following, *frame, settling, sparing, _scratch(frame.luma), *hazy,
-        taken,
-    )  # fmt: skip
+    frame, hazy, taken = _packed(frame), _like(frame), _cells(frame, 1)
+    given = (_by_place(maps), *_size(frame), *last, *following, *frame, settling, sparing)
+    _call("take_off", *given, _scratch(frame), *hazy, taken)
     return hazy, taken
 
 
 def lift(hazy: Image, veil: Tensor, steps: Steps) -> tuple[Image, Tensor]:
     """As `passes.lift`."""
-    height, width = hazy.luma.shape[-2:]
-    coarse = Image(hazy.luma.new_empty(hazy.luma.shape), hazy.chroma.new_empty(hazy.chroma.shape))
-    blocks = _blocks(height, width, steps)
-    _call(
-        "lift",
-        _plane(hazy.luma),
-        _plane(hazy.chroma),
-        veil.contiguous(),
-        *_rounding(steps),
-        _scratch(hazy.luma),
-        *coarse,
-        blocks,
-    )
+    coarse, blocks = _like(hazy), _blocks(hazy, steps)
+    _call("lift", *map(_plane, hazy), veil.contiguous(), *_rounding(steps), _scratch(hazy), *coarse, blocks)
     return coarse, blocks.permute(0, 3, 1, 2)
 
 
 def correct(coarse: Image, maps: Tensor) -> Image:
     """As `passes.correct`."""
-    image = Image(torch.empty_like(coarse.luma), torch.empty_like(coarse.chroma))
-    _call("correct", *coarse, _by_place(maps), *coarse.luma.shape[-2:], _scratch(coarse.luma), *image)
+    coarse, image = _packed(coarse), _like(coarse)
+    _call("correct", *coarse, _by_place(maps), *_size(coarse), _scratch(coarse), *image)
     return image
 
 
@@ -165,21 +137,8 @@ def recall_hidden(
     if hidden is not None and (hidden.stride(1) != 1 or hidden.stride(3) != width):
         hidden = hidden.contiguous(memory_format=torch.channels_last)
     where = _Plane(None) if hidden is None else _Plane(hidden.data_ptr(), hidden.stride(2), 0, *hidden.shape[2:])
-    _call(
-        "recall_hidden",
-        deep,
-        channels,
-        where,
-        width,
-        backwards.contiguous(),
-        rows,
-        columns,
-        decay,
-        *_rounding(steps),
-        deep.new_empty(columns * channels),
-        last,
-        seen,
-    )
+    given = (deep, channels, where, width, backwards.contiguous(), rows, columns, decay)
+    _call("recall_hidden", *given, *_rounding(steps), deep.new_empty(columns * channels), last, seen)
     return Remembered(deep, last), seen.permute(0, 3, 1, 2)
 
 
@@ -225,21 +184,36 @@ def _packed(image: Image) -> Image:
     return Image(image.luma.contiguous(), image.chroma.contiguous())
 
 
+def _like(image: Image) -> Image:
+    """Room for as large a picture, whose rows lie together."""
+    return Image(*(x.new_empty(x.shape) for x in image))
+
+
+def _size(image: Image) -> tuple[int, int]:
+    return image.luma.shape[2], image.luma.shape[3]
+
+
 def _by_place(maps: Tensor) -> Tensor:
     """`[1, C, h, w]`, in memory as `[h, w, C]`."""
     return maps.permute(0, 2, 3, 1).contiguous()
 
 
-def _blocks(height: int, width: int, steps: Steps) -> Tensor:
+def _blocks(image: Image, steps: Steps) -> Tensor:
+    height, width = _size(image)
     return torch.empty(1, height // 4, width // 4, steps.channels, dtype=torch.uint8)
+
+
+def _cells(image: Image, channels: int) -> Tensor:
+    height, width = _size(image)
+    return torch.empty(1, channels, height // CELL_PX, width // CELL_PX)
 
 
 def _rounding(steps: Steps) -> tuple[float, float]:
     return steps.per_unit, float(steps.zero)
 
 
-def _scratch(like: Tensor) -> Tensor:
-    return like.new_empty(_SCRATCH_ROWS, like.shape[-1])
+def _scratch(image: Image) -> Tensor:
+    return torch.empty(_SCRATCH_ROWS, image.luma.shape[3])
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -55,7 +55,7 @@ def register(
         precision is relative to the evidence and not to the brightness.
     """
     if native.suits(frame.luma) and (steps := _steps(squeeze)):
-        return native.register(frame, previous, following, to_previous, to_following, steps, witness.MOST_DIFFERENCE)
+        return native.register(frame, previous, following, (to_previous, to_following), steps, witness.MOST_DIFFERENCE)
     previous = warp(previous, to_previous).sub_(frame.luma)
     following = Image(
         warp(following.luma, to_following).sub_(frame.luma),
@@ -190,7 +190,7 @@ def total(
         The sum, if it is kept; and as each of `takers` sees it, as from `int8.seen_by`.
     """
     steps = [_steps(taker) for taker in takers]
-    if native.suits(x) and native.suits(y) and all(steps):
+    if native.suits(x) and native.suits(y) and all(steps) and len(steps) <= 2:
         return native.total(x, y, [one for one in steps if one], rectified, enlarged, keep)
     found = x + (F.interpolate(y, scale_factor=2, mode="nearest") if enlarged else y)
     if rectified:
