@@ -15,13 +15,13 @@ from rmfd_cli.options import Encoding
 from rmfd_cli.types import PlaneFormat, Planes, VideoInfo
 from rmfd_cli.video import hardware
 from rmfd_cli.video.colour import native_format
-from rmfd_cli.video.ffmpeg import Encoder, Process
+from rmfd_cli.video.ffmpeg import PIPE_BYTES, Encoder, Process
 
 _DEFAULT_CRF = {"libx264": 18.0, "libx265": 20.0, "libvpx-vp9": 24.0, "libaom-av1": 24.0, "libsvtav1": 24.0}
 _DEFAULT_SCALE = {**dict.fromkeys(("mpeg1video", "mpeg2video", "mpeg4", "wmv1", "wmv2"), "2"), "libtheora": "9"}
 """Of encoders that have no crf: their own scale of quality, on which they would else keep to a rate for small screens."""
 _DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "veryfast"}
-_GREY_BYTES = 160_000
+_GREY_BYTES = PIPE_BYTES + 100_000
 _EVEN_SIZES_ONLY = ("264", "265", "hevc")
 
 

@@ -5,6 +5,7 @@ Arguments are put together by ffmpeg-python; the process is ours, because that l
 
 import collections
 import contextlib
+import fcntl
 import functools
 import os
 import re
@@ -31,6 +32,8 @@ ANSWER_SECONDS = 8.0
 """A binary that has not said its version within this time is not ffmpeg."""
 _OLDEST_LIBAVUTIL = 58
 """That of ffmpeg 6.0: 4.2, for one, loses rotation, colour tags and the last frame on our way."""
+PIPE_BYTES = 1 << 20
+"""Room for what waits to be encoded: with the usual 64 KiB a frame takes many turns, each of which two processes wait for."""
 _KEPT_BYTES = 8192
 _HINT = f"name another with --ffmpeg or ${ENVIRONMENT_VARIABLE}, or install the package imageio-ffmpeg"
 
@@ -262,6 +265,9 @@ class Process:
             drain.start()
         if self._popen.stdin is not None:
             os.set_blocking(self._popen.stdin.fileno(), False)
+            # Where the system does not allow it, frames go through in more pieces.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._popen.stdin.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def _drain(self, descriptor: int, is_stdout: bool) -> None:
         while block := os.read(descriptor, 4096):
