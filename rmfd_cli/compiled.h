@@ -17,6 +17,9 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
+/* Of what the functions take; to be counted on whenever that changes, here and in compiled.py. */
+#define RMFD_VERSION 1
+
 INLINE float least(float a, float b) { return a < b ? a : b; }
 INLINE float most(float a, float b) { return a > b ? a : b; }
 INLINE float within(float x, float low, float high) { return least(most(x, low), high); }

@@ -1,4 +1,4 @@
-"""The library of what is compiled when rmfd is installed: `model/passes.c` and `video/planes.c`.
+"""The library of what is compiled when rmfd is installed: `model/passes.c`, `model/flow.c` and `video/planes.c`.
 
 Where there was no compiler it is missing, and everything that asks for it does the same by other means, in more time
 (docs/decisions.md).
@@ -10,6 +10,9 @@ import importlib.util
 from typing import Any
 
 import numpy as np
+
+_VERSION = 1
+"""As in compiled.h: a library of before does not serve what came after."""
 
 
 def is_there() -> bool:
@@ -43,6 +46,8 @@ def _library() -> ctypes.CDLL | None:
     if found is None or found.origin is None:
         return None
     try:
-        return ctypes.CDLL(found.origin)
-    except OSError:
+        library = ctypes.CDLL(found.origin)
+        version = ctypes.c_int32.in_dll(library, "rmfd_version").value
+    except (OSError, ValueError):
         return None
+    return library if version == _VERSION else None

@@ -1,7 +1,7 @@
 /* What `flow.py` does around the search, on luma of bytes: images from where a flow starts, what is left of a difference in the
    windows around pixels, and the choice between motions by it. tests/model/test_native.py holds the two together.
 
-   `scratch` has room for what is said of each function, in bytes of so many pixels or rows. */
+   `scratch` has room for what is said of each function, w wide and h high. */
 
 #include "model/follow.h"
 
@@ -10,6 +10,7 @@ enum { RADIUS = 7, WINDOW = 2 * RADIUS + 1, MOST_ERROR = 60 };
 /* The border that OpenCV takes if it is told nothing: the edge is a mirror, and in it once. */
 INLINE int32_t mirrored(int32_t k, int32_t side)
 {
+    if (side == 1) return 0;
     while (k < 0 || k >= side) k = k < 0 ? -k : 2 * (side - 1) - k;
     return k;
 }
@@ -66,7 +67,7 @@ INLINE void blend_row(float *restrict pairs, const float *restrict one, const ui
     }
 }
 
-/* Scratch: 16 rows. */
+/* Scratch: 4 w numbers. */
 FOR_EVERY_CPU void rmfd_follow_bytes(
     const uint8_t *image, int32_t height, int32_t width, const float *flow, int32_t rows, int32_t columns, float *scratch,
     uint8_t *out)
@@ -75,7 +76,7 @@ FOR_EVERY_CPU void rmfd_follow_bytes(
         follow_bytes_row(out + (ptrdiff_t)y * columns, image, height, width, flow + (ptrdiff_t)y * columns * 2, y, columns, scratch);
 }
 
-/* Scratch: 12 rows. */
+/* Scratch: 3 w numbers. */
 FOR_EVERY_CPU void rmfd_follow_pairs(
     const float *image, int32_t height, int32_t width, const float *flow, int32_t rows, int32_t columns, float *scratch, float *out)
 {
@@ -95,7 +96,7 @@ FOR_EVERY_CPU void rmfd_follow_pairs(
 }
 
 /* Pairs of numbers, `factor` times as many in both directions, bilinear, each multiplied by `factor` and less a corner. Scratch:
-   8 bytes for each of `columns + 2`. */
+   2 (w + 2) numbers. */
 FOR_EVERY_CPU void rmfd_enlarge_pairs(
     const float *pairs, int32_t rows, int32_t columns, int32_t factor, float corner_x, float corner_y, float *scratch, float *out)
 {
@@ -132,8 +133,8 @@ INLINE void affine_row(float *restrict pairs, const float *restrict affine, int3
     }
 }
 
-/* `flow` gives way to the motion of `affine`, two rows of three, and to rest, where these explain the two pictures. Scratch: 13 to
-   a pixel, and 32 rows and windows. */
+/* `flow` gives way to the motion of `affine`, two rows of three, and to rest, where these explain the two pictures. Scratch: 11 w h
+   + 33 w + 64 bytes. */
 FOR_EVERY_CPU void rmfd_steady(
     const uint8_t *current, const uint8_t *neighbour, int32_t height, int32_t width, const float *affine, float tolerance,
     float resting_tolerance, uint8_t *scratch, float *flow)
@@ -177,7 +178,7 @@ FOR_EVERY_CPU void rmfd_steady(
 }
 
 /* The darker of two pictures, where they are as alike as they are on average times `alike` and where flow is shorter than `slow`.
-   Scratch: 3 to a pixel, and 4 rows and windows. */
+   Scratch: 3 w h + 4 w + 28 bytes. */
 FOR_EVERY_CPU void rmfd_darker(
     const uint8_t *luma, const uint8_t *before, const float *flow, int32_t height, int32_t width, float alike, float slow,
     uint8_t *scratch, uint8_t *out)

@@ -48,7 +48,7 @@ _RESTING_TOLERANCE = 0.1
 """And by so much of its error where the camera rests: the harder it rains, the more there is that a wrong flow can explain."""
 
 _COMPILED = ((np.dtype(np.uint8), ()), (np.dtype(np.float32), (2,)))
-"""Data types and channels of images that `native` can follow a flow in: luma, and flows themselves."""
+"""Data types and channels of images that `native_flow` can follow a flow in: luma, and flows themselves."""
 
 _local = threading.local()
 

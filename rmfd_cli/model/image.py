@@ -77,7 +77,7 @@ _OPENCV_MOST_PX = 1 << 15
 
 def is_traced(x: Tensor) -> bool:
     """Whether gradients or a graph are made of what is done to `x`: neither sees what is not an operation of torch's own."""
-    return x.requires_grad or torch.compiler.is_compiling()
+    return x.requires_grad or torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _resized(x: Tensor, height: int, width: int, how: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The passes of `passes`, in C: on a CPU, for one frame in float32 whose convolutions run in integers.
+"""The passes of `passes`, in C: on a CPU, for one frame in float32.
 
 What torch does in many passes over memory is done in one (docs/decisions.md has what that is worth).
 """
@@ -28,10 +28,13 @@ class Steps(NamedTuple):
     """What the convolution takes."""
 
 
-def suits(x: Tensor) -> bool:
-    """Whether the library is there and can work on frames like this, `[B, 1, H, W]`."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and len(x) == 1 and not is_traced(x)
-    return plain and compiled.is_there()
+def suits(*tensors: Tensor | None) -> bool:
+    """Whether the library is there and can work on such frames and maps, `[B, C, H, W]`; None are left out."""
+    return compiled.is_there() and all(x is None or _is_plain(x) for x in tensors)
+
+
+def _is_plain(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[0] == 1 and not is_traced(x)
 
 
 def register(
@@ -43,10 +46,9 @@ def register(
     most_difference: float,
 ) -> tuple[Tensor, Image, Tensor, Tensor]:
     """As `passes.register`."""
-    frame, (height, width) = _packed(frame), _size(frame)
     departed, after = torch.empty_like(frame.luma), _like(frame)
     evidence, difference = _blocks(frame, steps), _cells(frame, 1)
-    given = (*frame, height, width, _plane(previous), *map(_plane, following), *(flow.contiguous() for flow in flows))
+    given = (*frame, *_size(frame), _Rows(previous), *map(_Rows, following), *flows)
     found = (departed, *after, evidence, difference)
     _call("register", *given, *_rounding(steps), most_difference, _scratch(frame), *found)
     return departed, after, evidence.permute(0, 3, 1, 2), difference
@@ -54,7 +56,7 @@ def register(
 
 def cells(frame: Image) -> Tensor:
     """As `veil.cells_of_frame`."""
-    frame, found = _packed(frame), _cells(frame, 4)
+    found = _cells(frame, 4)
     _call("cells", *frame, *_size(frame), *COLOURS, _scratch(frame), found)
     return found
 
@@ -70,9 +72,8 @@ def recall(
     brighter: float,
 ) -> tuple[Image, Tensor, Tensor]:
     """As `passes.recall`."""
-    frame, last = _packed(frame), _like(frame)
-    blocks, difference = _blocks(frame, steps), _cells(frame, 1)
-    given = (*map(_plane, hazy), backwards.contiguous(), *frame, *_size(frame), previous, *following)
+    last, blocks, difference = _like(frame), _blocks(frame, steps), _cells(frame, 1)
+    given = (*map(_Rows, hazy), backwards, *frame, *_size(frame), previous, *following)
     _call("recall", *given, margin, brighter, *_rounding(steps), _scratch(frame), *last, blocks, difference)
     return last, blocks.permute(0, 3, 1, 2), difference
 
@@ -81,7 +82,7 @@ def take_off(
     maps: Tensor, last: Image, following: Image, frame: Image, settling: Tensor | None, sparing: Tensor | None
 ) -> tuple[Image, Tensor]:
     """As `passes.take_off`."""
-    frame, hazy, taken = _packed(frame), _like(frame), _cells(frame, 1)
+    hazy, taken = _like(frame), _cells(frame, 1)
     given = (_by_place(maps), *_size(frame), *last, *following, *frame, settling, sparing)
     _call("take_off", *given, _scratch(frame), *hazy, taken)
     return hazy, taken
@@ -90,13 +91,13 @@ def take_off(
 def lift(hazy: Image, veil: Tensor, steps: Steps) -> tuple[Image, Tensor]:
     """As `passes.lift`."""
     coarse, blocks = _like(hazy), _blocks(hazy, steps)
-    _call("lift", *map(_plane, hazy), veil.contiguous(), *_rounding(steps), _scratch(hazy), *coarse, blocks)
+    _call("lift", *map(_Rows, hazy), veil, *_rounding(steps), _scratch(hazy), *coarse, blocks)
     return coarse, blocks.permute(0, 3, 1, 2)
 
 
 def correct(coarse: Image, maps: Tensor) -> Image:
     """As `passes.correct`."""
-    coarse, image = _packed(coarse), _like(coarse)
+    image = _like(coarse)
     _call("correct", *coarse, _by_place(maps), *_size(coarse), _scratch(coarse), *image)
     return image
 
@@ -137,7 +138,7 @@ def recall_hidden(
     if hidden is not None and (hidden.stride(1) != 1 or hidden.stride(3) != width):
         hidden = hidden.contiguous(memory_format=torch.channels_last)
     where = _Plane(None) if hidden is None else _Plane(hidden.data_ptr(), hidden.stride(2), 0, *hidden.shape[2:])
-    given = (deep, channels, where, width, backwards.contiguous(), rows, columns, decay)
+    given = (deep, channels, where, width, backwards, rows, columns, decay)
     _call("recall_hidden", *given, *_rounding(steps), deep.new_empty(columns * channels), last, seen)
     return Remembered(deep, last), seen.permute(0, 3, 1, 2)
 
@@ -173,15 +174,10 @@ class _Plane(ctypes.Structure):
     )
 
 
-def _plane(image: Tensor) -> _Plane:
-    """`[1, C, h, w]`, whose rows may be parts of longer ones."""
-    assert image.dtype == torch.float32
-    assert image.stride(3) == 1
-    return _Plane(image.data_ptr(), image.stride(2), image.stride(1), image.shape[2], image.shape[3])
+class _Rows(NamedTuple):
+    """A picture whose rows may be parts of longer ones."""
 
-
-def _packed(image: Image) -> Image:
-    return Image(image.luma.contiguous(), image.chroma.contiguous())
+    image: Tensor
 
 
 def _like(image: Image) -> Image:
@@ -217,9 +213,25 @@ def _scratch(image: Image) -> Tensor:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    compiled.call(name, *(_address(x) if isinstance(x, Tensor) else x for x in arguments))
+    # Whatever had to be laid out anew lives on until the call returns.
+    laid_out = [_laid_out(x) for x in arguments]
+    compiled.call(name, *map(_as_c, laid_out))
+
+
+def _laid_out(x: Any) -> Any:
+    if isinstance(x, _Rows):
+        return x if x.image.stride(3) == 1 else _Rows(x.image.contiguous())
+    return x.contiguous() if isinstance(x, Tensor) else x
+
+
+def _as_c(x: Any) -> Any:
+    if isinstance(x, _Rows):
+        _, _, height, width = x.image.shape
+        return _Plane(_address(x.image), x.image.stride(2), x.image.stride(1), height, width)
+    return _address(x) if isinstance(x, Tensor) else x
 
 
 def _address(x: Tensor) -> ctypes.c_void_p:
-    assert x.is_contiguous()
+    if x.dtype not in (torch.float32, torch.uint8):
+        raise TypeError(f"float32 or uint8 is needed, not {x.dtype}")
     return ctypes.c_void_p(x.data_ptr())

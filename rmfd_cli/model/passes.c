@@ -1,9 +1,9 @@
-/* What is done to every pixel of a frame, as few passes over memory as there can be: `passes.py` on a CPU, for one frame in
-   float32 whose convolutions run in integers. `native.py` calls it; tests/model/test_native.py holds the two together.
+/* What is done to every pixel of a frame, as few passes over memory as there can be: `passes.py` on a CPU, for one frame
+   in float32. `native.py` calls it; tests/model/test_native.py holds the two together.
 
    Pictures are planes, H rows of W numbers, H and W multiples of 8; chroma has two of half the sides. Of what a flow leads to,
    and of what is cut from a larger picture, rows may lie further apart: `stride` is in numbers. Nothing here allocates: `scratch`
-   has room for ten rows, unless it is said otherwise. */
+   has room for ten rows of numbers, unless it is said otherwise. */
 
 #include "model/follow.h"
 
@@ -16,7 +16,7 @@ typedef struct {
 } Plane;
 
 
-/* To 3e-7 of its value (the polynomial is a minimax one of e^r for |r| <= log(2) / 2). */
+/* To 1e-7 of its value (the polynomial is a minimax one of e^r for |r| <= log(2) / 2). */
 INLINE float exponential(float x)
 {
     x = within(x, -87.0f, 87.0f);
@@ -131,7 +131,7 @@ FOR_EVERY_CPU void rmfd_register(
     enum { CHANNELS = 4 * LUMA + CHROMA };
     const int32_t columns = width / CELL, wide = width / BLOCK, half = width / HALF;
     const uint8_t nothing = rounded(0.0f, per_step, zero);
-    float *restrict apart = scratch, *restrict fetched = scratch + width;
+    float *restrict differences = scratch, *restrict fetched = scratch + width;
     uint8_t *restrict small = (uint8_t *)(scratch + 8 * width);
     uint8_t *restrict first = small, *restrict middle = small + width, *restrict second_ = small + 2 * width,
             *restrict third = small + 3 * width;
@@ -159,8 +159,8 @@ FOR_EVERY_CPU void rmfd_register(
         put_row(blocks + 2 * LUMA, second_, wide, BLOCK, CHANNELS);
         put_row(blocks + 3 * LUMA, third, wide, BLOCK, CHANNELS);
         if (is_counted(y)) {
-            for (ptrdiff_t x = 0; x < width; x++) apart[x] = least(absolute(p[x] - f[x]), most_difference);
-            add_to_cells(difference + (ptrdiff_t)(y / CELL) * columns, apart, columns);
+            for (ptrdiff_t x = 0; x < width; x++) differences[x] = least(absolute(p[x] - f[x]), most_difference);
+            add_to_cells(difference + (ptrdiff_t)(y / CELL) * columns, differences, columns);
         }
     }
     for (ptrdiff_t k = 0; k < columns * (height / CELL); k++) difference[k] *= 1.0f / (CELL / 2 * CELL);
@@ -215,7 +215,7 @@ FOR_EVERY_CPU void rmfd_recall(
     float per_step, float zero, float *scratch, float *last, float *last_chroma, uint8_t *blocks, float *difference)
 {
     const int32_t columns = width / CELL, wide = width / BLOCK, half = width / HALF;
-    float *restrict apart = scratch, *restrict fetched = scratch + width;
+    float *restrict differences = scratch, *restrict fetched = scratch + width;
     uint8_t *restrict small = (uint8_t *)(scratch + 8 * width);
     memset(difference, 0, sizeof(float) * columns * (height / CELL));
     for (int32_t y = 0; y < height; y++) {
@@ -232,9 +232,9 @@ FOR_EVERY_CPU void rmfd_recall(
         if (is_counted(y)) {
             for (ptrdiff_t x = 0; x < width; x++) {
                 float more = out[x] - f[x];
-                apart[x] = more > 0 ? more : -brighter * more;
+                differences[x] = more > 0 ? more : -brighter * more;
             }
-            add_to_cells(difference + (ptrdiff_t)(y / CELL) * columns, apart, columns);
+            add_to_cells(difference + (ptrdiff_t)(y / CELL) * columns, differences, columns);
         }
     }
     for (ptrdiff_t k = 0; k < columns * (height / CELL); k++) difference[k] *= 1.0f / (CELL / 2 * CELL);
@@ -249,7 +249,6 @@ FOR_EVERY_CPU void rmfd_recall(
         }
 }
 
-/* `settling` and `sparing` may be missing. */
 INLINE void settle_row(
     float *restrict departure, const float *restrict last, const float *restrict following, const float *restrict weight,
     const float *restrict share, int32_t count)
@@ -260,6 +259,7 @@ INLINE void settle_row(
     }
 }
 
+/* `settling` and `sparing` may be missing. */
 FOR_EVERY_CPU void rmfd_take_off(
     const float *maps, int32_t height, int32_t width, const float *last, const float *last_chroma, const float *following,
     const float *following_chroma, const float *frame, const float *frame_chroma, const float *settling, const float *sparing,

@@ -54,7 +54,7 @@ def register(
         `EVIDENCE` and the frame's chroma, in blocks of pixels; and from `witness.difference_of`. Departures, so that a reduced
         precision is relative to the evidence and not to the brightness.
     """
-    if native.suits(frame.luma) and (steps := _steps(squeeze)):
+    if native.suits(*frame, previous, *following) and (steps := _steps(squeeze)):
         return native.register(frame, previous, following, (to_previous, to_following), steps, witness.MOST_DIFFERENCE)
     previous = warp(previous, to_previous).sub_(frame.luma)
     following = Image(
@@ -94,7 +94,7 @@ def recall(
     Returns:
         How the memory departs from the frame; its luma in blocks, `[B, 16, H/4, W/4]`; and from `rest.difference_of`.
     """
-    if native.suits(frame.luma) and (steps := _steps(remember)):
+    if native.suits(*hazy, *frame, previous, *following) and (steps := _steps(remember)):
         return native.recall(hazy, backwards, frame, previous, following, steps, MEMORY_MARGIN, rest.BRIGHTER)
     low = torch.minimum(previous, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
     high = torch.maximum(previous, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
@@ -127,7 +127,7 @@ def take_off(
     Returns:
         H, and the light that was found to be rain, one pixel of each cell, `[B, 1, H/8, W/8]`, whether or not it was spared.
     """
-    if native.suits(frame.luma) and native.suits(maps):
+    if native.suits(maps, *last, *following, *frame, settling, sparing):
         return native.take_off(maps, last, following, frame, settling, sparing)
     light = to_pixels(maps[:, LUMA * len(MAPS) :], 2).to(last.luma.dtype)
     preference, covered, glow = to_pixels(maps[:, : LUMA * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
@@ -158,7 +158,7 @@ def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:
     Returns:
         The estimate of B, and the same in blocks, `[B, 24, H/4, W/4]`.
     """
-    if native.suits(hazy.luma) and (steps := _steps(squeeze)):
+    if native.suits(*hazy, veil) and (steps := _steps(squeeze)):
         return native.lift(hazy, veil, steps)
     full, half = enlarge(veil[:, :2], CELL_PX), enlarge(veil[:, [0, 2, 3]], CELL_PX // 2)
     coarse = Image(torch.addcmul(full[:, 1:], hazy.luma, full[:, :1]), torch.addcmul(half[:, 1:], hazy.chroma, half[:, :1]))
@@ -167,7 +167,7 @@ def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:
 
 def correct(coarse: Image, maps: Tensor) -> Image:
     """Adds to a picture what `[B, 24, H/4, W/4]` say, in blocks of pixels."""
-    if native.suits(coarse.luma) and native.suits(maps):
+    if native.suits(*coarse, maps):
         return native.correct(coarse, maps)
     dtype = coarse.luma.dtype
     return Image(coarse.luma + to_pixels(maps[:, :LUMA], 4).to(dtype), coarse.chroma + to_pixels(maps[:, LUMA:], 2).to(dtype))
@@ -190,7 +190,7 @@ def total(
         The sum, if it is kept; and as each of `takers` sees it, as from `int8.seen_by`.
     """
     steps = [_steps(taker) for taker in takers]
-    if native.suits(x) and native.suits(y) and all(steps) and len(steps) <= 2:
+    if native.suits(x, y) and all(steps) and len(steps) <= 2:
         return native.total(x, y, [one for one in steps if one], rectified, enlarged, keep)
     found = x + (F.interpolate(y, scale_factor=2, mode="nearest") if enlarged else y)
     if rectified:
@@ -232,7 +232,7 @@ def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, 
     """
     width = gru.width
     steps = [_steps(conv) for conv in (gru.gates, gru.candidate, taker)]
-    if native.suits(deep) and all(steps) and (hidden is None or native.suits(hidden)):
+    if native.suits(deep, hidden) and all(steps):
         for_gates, for_candidate, for_taker = (one for one in steps if one)
         remembered, seen = native.recall_hidden(deep, hidden, backwards, width, HIDDEN_DECAY, for_gates)
         gates, seen = native.reset(remembered, gru.gates(seen), for_candidate)

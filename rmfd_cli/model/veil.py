@@ -75,7 +75,7 @@ def _by_cell(x: Tensor) -> Tensor:
 
 def cells_of_frame(frame: Image) -> Tensor:
     """Darkest value and colour of every cell, in RGB: sides multiples of `CELL_PX`, to `[B, 4, H/8, W/8]`."""
-    if native.suits(frame.luma):
+    if native.suits(*frame):
         return native.cells(frame)
     dark = darkest_of(darkest(frame), CELL_PX // 2)
     luma = frame.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]

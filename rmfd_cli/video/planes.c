@@ -2,6 +2,8 @@
 
 #include "compiled.h"
 
+const int32_t rmfd_version = RMFD_VERSION;
+
 /* What lies outside [low, high] is clipped. */
 #define TO_NUMBERS(CODE, NAME)                                                                                                   \
     FOR_EVERY_CPU void NAME(const CODE *plane, ptrdiff_t count, int32_t low, int32_t high, float per_code, float zero, float *out) \

@@ -165,15 +165,18 @@ def _add_codes(
     plane: NDArray[Any], change: NDArray[np.float32], codes: float, bits: int, legal_8_bit: tuple[int, int] | None
 ) -> NDArray[Any]:
     """`plane + change * codes`, rounded, within the storable codes and, if given, the legal ones or the original's own."""
+    if plane.shape != change.shape:
+        raise ValueError(f"a plane of {plane.shape} and a change of {change.shape}")
     highest = 2**bits - 1
     low, high = (0, highest) if legal_8_bit is None else (code << (bits - 8) for code in legal_8_bit)
     if compiled.is_there():
-        plane, change = np.ascontiguousarray(plane), np.ascontiguousarray(change)
+        plane, change = np.ascontiguousarray(plane), np.ascontiguousarray(change, np.float32)
         found = np.empty_like(plane)
         limits = low, high, highest
         compiled.call(f"add_change_{8 * plane.itemsize}", plane, change, _count(plane), float(codes), *limits, found)
         return found
-    summed = cv2.add(plane, np.rint(change * np.float32(codes)), dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
+    rounded = np.rint(np.clip(change * np.float32(codes), -65535, 65535))
+    summed = cv2.add(plane, rounded, dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
     # Between two numbers numpy clips ten times as fast as it takes the minimum or maximum of one.
     least, most = np.clip(plane, 0, low), np.clip(plane, high, highest)
     return np.asarray(np.minimum(np.maximum(summed, least), most))
