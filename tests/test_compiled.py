@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -36,3 +37,18 @@ def test_it_can_be(content, anew, tmp_path, monkeypatch):
 def test_an_array_whose_numbers_do_not_lie_together_is_refused():
     with pytest.raises(AssertionError):
         compiled.call("to_numbers_8", np.zeros((4, 8), np.uint8)[:, ::2])
+
+
+@pytest.mark.skipif(not compiled.is_there(), reason="nothing was compiled")
+def test_a_library_of_before_is_not_loaded(anew, monkeypatch):
+    monkeypatch.setattr(compiled, "_VERSION", compiled._VERSION + 1)
+    assert not compiled.is_there()
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no compiler")
+def test_a_library_of_something_else_is_not_loaded(anew, tmp_path, monkeypatch):
+    (tmp_path / "other.c").write_text("int other;\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "other.so", tmp_path / "other.c"], check=True)
+    spec = importlib.util.spec_from_file_location("other", tmp_path / "other.so")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    assert not compiled.is_there()

@@ -14,7 +14,7 @@ from rmfd_cli.errors import MemoryExhaustedError
 TILE_PX = 1 << 20
 """Pixels of a tile on a CPU, overlap included, unless asked for otherwise; 1280×720 and less are not divided."""
 _SMALLEST_TILE_PX = 192 * 192
-_AHEAD, _AHEAD_PX = 3, 1 << 21
+_AHEAD, _AHEAD_PX = 3, 2_000_000
 """Tiles that are prepared ahead at most, and how many pixels they may have together: so many, and cores hardly ever wait."""
 
 _PROCESS_BYTES = 330 << 20

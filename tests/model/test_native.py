@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rmfd_cli import compiled
-from rmfd_cli.model import native, passes
+from rmfd_cli.model import native, native_flow, passes
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import _steadied, _without_rain, enlarge_flow, follow
 from rmfd_cli.model.image import Image
@@ -41,8 +41,12 @@ def departures(rng, height, width):
 
 
 def piece_of_larger(rng, height, width):
-    """Whose rows are parts of longer ones."""
+    """Whose rows are parts of longer ones; nothing around it is a number."""
     luma, chroma = picture(rng, height + 16, width + 24)
+    for plane, edge in ((luma, 8), (chroma, 4)):
+        inside = plane[..., edge : edge + height * edge // 8, 2 * edge : 2 * edge + width * edge // 8].clone()
+        plane.fill_(torch.nan)
+        plane[..., edge : edge + height * edge // 8, 2 * edge : 2 * edge + width * edge // 8] = inside
     return Image(luma[..., 8 : 8 + height, 16 : 16 + width], chroma[..., 4 : 4 + height // 2, 8 : 8 + width // 2])
 
 
@@ -64,7 +68,7 @@ def integers(channels, low=-0.2, high=0.7):
     return Int8Conv(torch.nn.Conv2d(channels, 8, 1), low, high)
 
 
-def assert_same(function, *arguments, atol=2e-6):
+def assert_same(function, *arguments, atol=1e-6, rtol=1e-6):
     """In C as by torch's operations; what is rounded may differ by a step where it lies between two."""
     assert native.suits(torch.zeros(1, 1, 8, 8)), "the library was not compiled"
     with torch.inference_mode():
@@ -80,7 +84,8 @@ def assert_same(function, *arguments, atol=2e-6):
             assert difference.max() <= 1
             assert difference.float().mean() < 0.001
         else:
-            torch.testing.assert_close(one, other, atol=atol, rtol=1e-5)
+            torch.testing.assert_close(one, other, atol=atol, rtol=rtol)
+            assert one.isfinite().all()
 
 
 def flat(values):
@@ -114,6 +119,7 @@ def test_rain_is_taken_off(size, settles, spares, rng):
     settling, sparing = cells(rng, 2, *size) if settles else None, cells(rng, 1, *size) if spares else None
     pictures = departures(rng, *size), departures(rng, *size), piece_of_larger(rng, *size)
     assert_same(passes.take_off, maps(rng, 56, *size), *pictures, settling, sparing)
+    assert_same(passes.take_off, 40 * maps(rng, 56, *size), *pictures, settling, sparing, rtol=1e-4)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -131,8 +137,10 @@ def test_the_estimate_is_corrected(size, rng):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_cells_are_looked_at(size, rng):
-    assert_same(cells_of_frame, piece_of_larger(rng, *size))
+@pytest.mark.parametrize("tint", [-0.2, 0.0, 0.2], ids=["red or blue is darkest", "any", "green is darkest"])
+def test_cells_are_looked_at(size, tint, rng):
+    luma, chroma = piece_of_larger(rng, *size)
+    assert_same(cells_of_frame, Image(luma, chroma + tint))
 
 
 @pytest.mark.parametrize("takers", [[], [integers(24)], [integers(24), integers(24, -0.1, 3.0)]], ids=["none", "one", "two"])
@@ -162,7 +170,8 @@ def test_the_hidden_state_is_renewed(layout, px, rng):
     gru = ConvGru(8)
     gru.gates, gru.candidate = (Int8Conv(conv, -1.0, 4.0) for conv in (gru.gates, gru.candidate))
     deep, taker = maps(rng, 20, 24, 32), integers(20, -1.0, 4.0)
-    hidden = (torch.rand(1, 8, 9, 11, generator=rng) * 2 - 1).contiguous(memory_format=layout)[..., 1:8, 2:10]
+    hidden = torch.full((1, 8, 9, 11), torch.nan).contiguous(memory_format=layout)[..., 1:8, 2:10]
+    hidden[:] = torch.rand(1, 8, 7, 8, generator=rng) * 2 - 1
     found = passes.recur, gru, deep
     assert_same(*found, hidden, flow(rng, 6, 8, px), taker, atol=0.02)
     assert_same(*found, None, flow(rng, 6, 8, px), taker, atol=0.02)
@@ -178,6 +187,48 @@ def test_a_flow_that_is_no_number_leads_into_the_picture(rng):
     with torch.inference_mode():
         departed, *_ = passes.register(frame, previous.luma, previous, endless, still, integers(72))
     torch.testing.assert_close(departed, previous.luma[..., :1, -1:] - frame.luma)
+
+
+def test_a_hidden_state_that_moved_nowhere_is_that_of_the_first_place(rng):
+    hidden, nowhere = torch.rand(1, 8, 3, 4, generator=rng), torch.full((1, 3, 4, 2), torch.nan)
+    gru = ConvGru(8)
+    gru.gates, gru.candidate = (Int8Conv(conv, -1.0, 4.0) for conv in (gru.gates, gru.candidate))
+    deep, taker = maps(rng, 20, 12, 16), integers(20, -1.0, 4.0)
+    with torch.inference_mode():
+        found, wanted = (
+            passes.recur(gru, deep, state, flow, taker)[0]
+            for state, flow in ((hidden, nowhere), (hidden[..., :1, :1].expand(1, 8, 3, 4), 0 * nowhere.nan_to_num()))
+        )
+    assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("change", ["every other column", "expanded"])
+def test_pictures_may_lie_in_memory_as_they_will(change, rng):
+    wide = picture(rng, 32, 64)
+    ways = {
+        "every other column": lambda x: x[..., ::2],
+        "expanded": lambda x: x[..., :1].expand(*x.shape[:3], x.shape[3] // 2),
+    }
+    other = Image(*map(ways[change], wide))
+    flows = flow(rng, 32, 32), flow(rng, 32, 32)
+    assert_same(passes.register, other, other.luma, other, *flows, integers(72))
+    assert_same(passes.recall, other, flows[0], other, other.luma, other, integers(16))
+    assert_same(passes.take_off, maps(rng, 56, 32, 32), other, other, other, None, None)
+    assert_same(passes.lift, other, cells(rng, 4, 32, 32), integers(24))
+    assert_same(passes.correct, other, maps(rng, 24, 32, 32))
+
+
+def test_numbers_of_another_precision_are_refused(rng):
+    frame, flows = picture(rng, 16, 16), (flow(rng, 16, 16).double(), flow(rng, 16, 16).double())
+    with pytest.raises(TypeError, match="float64"):
+        passes.register(frame, frame.luma, frame, *flows, integers(72))
+
+
+def test_gradients_of_colour_alone_are_not_lost(rng):
+    frame = picture(rng, 16, 16)
+    frame.chroma.requires_grad_()
+    assert cells_of_frame(frame).requires_grad
+    assert passes.correct(frame, maps(rng, 24, 16, 16)).chroma.requires_grad
 
 
 def test_a_video_comes_out_the_same_without_the_library(monkeypatch):
@@ -230,12 +281,22 @@ def test_a_flow_is_followed(image, monkeypatch):
     np.testing.assert_allclose(found, follow(image, flow), atol=0 if image.ndim == 2 else 0.2)
 
 
-@pytest.mark.parametrize(("corner", "target"), [((0, 0), (0, 0)), ((16, 8), (8, -16))])
-def test_a_flow_is_enlarged(corner, target, monkeypatch):
-    flow = arrays(40, 53, 2)
-    found = enlarge_flow(flow, (33, 61), corner, target)
+def test_bytes_between_two_are_rounded_to_the_even_one(monkeypatch):
+    image = np.tile(np.arange(0, 84, dtype=np.uint8), (8, 1))
+    half = np.full((8, 83, 2), (0.5, 0), np.float32)
+    found = follow(image, half)
     monkeypatch.setattr(compiled, "is_there", lambda: False)
-    np.testing.assert_allclose(found, enlarge_flow(flow, (33, 61), corner, target), atol=1e-5)
+    assert np.array_equal(found, follow(image, half))
+
+
+@pytest.mark.parametrize(
+    ("size", "corner", "target"), [((80, 106), (0, 0), (0, 0)), ((33, 61), (0, 0), (0, 0)), ((33, 61), (16, 8), (8, -16))]
+)
+def test_a_flow_is_enlarged(size, corner, target, monkeypatch):
+    flow = arrays(40, 53, 2)
+    found = enlarge_flow(flow, size, corner, target)
+    monkeypatch.setattr(compiled, "is_there", lambda: False)
+    np.testing.assert_allclose(found, enlarge_flow(flow, size, corner, target), atol=1e-5)
 
 
 @pytest.mark.parametrize("moved_px", [0, 1, 4])
@@ -248,3 +309,42 @@ def test_motions_are_chosen(moved_px, monkeypatch):
     assert np.array_equal(found[1], _without_rain(current, neighbour, 0.3 * guess + 0.5))
     assert np.abs(found[0] - guess).max() > 0.1
     assert not np.array_equal(found[1], current)
+
+
+def test_a_caption_rests_where_the_picture_moves_as_by_the_other_way(monkeypatch):
+    scene = (255 * texture(81, 104)).astype(np.uint8)[:61, :84]
+    neighbour = scene.copy()
+    neighbour[1:60, 2:34] = scene[:59, :32]
+    guess = np.float32([2, 1]) + arrays(61, 84, 2, px=0.3)
+    found = _steadied(guess, scene, neighbour)
+    monkeypatch.setattr(compiled, "is_there", lambda: False)
+    np.testing.assert_allclose(found, _steadied(guess, scene, neighbour), atol=1e-5)
+
+
+def test_where_rest_explains_as_much_as_the_camera_it_rests(monkeypatch):
+    guess = np.zeros((61, 84, 2), np.float32)
+    guess[20:30, 30:40] = arrays(10, 10, 2)
+    found = _steadied(guess, *lumas(1))
+    monkeypatch.setattr(compiled, "is_there", lambda: False)
+    np.testing.assert_allclose(found, _steadied(guess, *lumas(1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("towards", [(1, 2), (-3, 1), (1, -4)])
+def test_what_moves_fast_is_left_as_it_is(towards, monkeypatch):
+    flow = arrays(61, 84, 2, px=3.0) + np.float32(towards)
+    found = _without_rain(*lumas(1), flow)
+    monkeypatch.setattr(compiled, "is_there", lambda: False)
+    assert np.array_equal(found, _without_rain(*lumas(1), flow))
+
+
+def test_pictures_of_several_sizes_are_refused():
+    current, neighbour = lumas(1)
+    with pytest.raises(ValueError, match=r"\(61, 84\) and \(30, 84\)"):
+        _steadied(arrays(61, 84, 2), current, neighbour[:30])
+    with pytest.raises(ValueError, match=r"a flow of \(30, 84, 2\)"):
+        _without_rain(current, neighbour, arrays(30, 84, 2))
+
+
+def test_a_single_row_has_a_border_too():
+    brighter, darker = (np.full((1, 50), value, np.uint8) for value in (9, 5))
+    assert (native_flow.darker(brighter, darker, arrays(1, 50, 2, px=0), 1.5, 4.0) == 5).all()

@@ -129,7 +129,7 @@ def test_the_smaller_the_frames_the_more_of_them_are_prepared_ahead_where_there_
     def ahead(wish, device, frame_px):
         return [room.ahead for room in rooms(wish, device, frame_px)]
 
-    assert [ahead(Wish(), CPU, frame_px)[0] for frame_px in (VGA_PX, 1280 * 720, UHD_PX)] == [3, 2, 2]
+    assert [ahead(Wish(), CPU, frame_px)[0] for frame_px in (VGA_PX, 1280 * 720, UHD_PX)] == [3, 2, 1]
     for minded in (ahead(Wish(), CPU, UHD_PX)[1:], ahead(Wish(videos=2), CPU, VGA_PX), ahead(Wish(), CUDA, VGA_PX)):
         assert set(minded) == {1}
     assert ahead(Wish(memory_bytes=4 << 30), CPU, VGA_PX) == [1]

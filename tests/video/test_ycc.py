@@ -168,3 +168,25 @@ def test_what_is_compiled_gives_the_same_to_the_bit(name: str, full_range: bool,
     for one, other in zip((*found[0], *found[1]), (*wanted[0], *wanted[1]), strict=True):
         assert one.dtype == other.dtype
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_change_as_large_as_can_be_ends_at_what_can_be_stored(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "is_there", lambda: there and compiled._library() is not None)
+    form = layout("yuv420p10le")
+    planes = tuple(np.full(shape, 1500 if shape == (4, 6) else 512, np.uint16) for shape in ((4, 6), (2, 3), (2, 3)))
+    change = Ycc(np.zeros((4, 6), np.float32), np.zeros((2, 2, 3), np.float32))
+    full = add_change(planes, form, colour_of("bt709", True), change)
+    assert (full[0] == 1023).all()
+    change.luma[0], change.luma[1] = 1e8, -1e8
+    limited = add_change((np.full((4, 6), 400, np.uint16), *planes[1:]), form, colour_of("bt709", False), change)
+    assert (limited[0][0] == 940).all()
+    assert (limited[0][1] == 64).all()
+    assert (limited[0][2:] == 400).all()
+
+
+def test_a_change_of_another_size_is_refused() -> None:
+    planes, colour = random_planes("yuv420p", 16, 16), colour_of("bt709", False)
+    change = Ycc(np.zeros((8, 16), np.float32), np.zeros((2, 4, 8), np.float32))
+    with pytest.raises(ValueError, match=r"\(16, 16\) and a change of \(8, 16\)"):
+        add_change(planes, layout("yuv420p"), colour, change)
