@@ -67,8 +67,9 @@ def without_feedback() -> AbstractContextManager[object]:
     def clear(model: Rmfd, registered: Registered, state: State | None) -> Cleared:
         last = Image(*(torch.zeros_like(plane) for plane in registered.frame))
         memory = passes.memory_blocks(last.luma, model.recovery.remember)
-        features, deep, hidden = model.recovery.features(registered, memory, None if state is None else state.hidden)
-        hazy, _ = passes.take_off(model.recovery.rain(features), last, registered.following, registered.frame, None, None)
+        last_hidden, takers = None if state is None else state.hidden, (model.recovery.rain, model.refinement.join)
+        (seen, features), deep, hidden = model.recovery.features(registered, memory, last_hidden, takers)
+        hazy, _ = passes.take_off(model.recovery.rain(seen), last, registered.following, registered.frame, None, None)
         none = torch.zeros_like(registered.resting)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, none, none)
 
