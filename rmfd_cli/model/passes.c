@@ -15,8 +15,7 @@ typedef struct {
     int32_t height, width;
 } Plane;
 
-
-/* To 1e-7 of its value (the polynomial is a minimax one of e^r for |r| <= log(2) / 2). */
+/* To 1e-7 of its value; the polynomial, for |r| <= log(2) / 2, and log(2) in two parts are those of expf in Cephes (Moshier). */
 INLINE float exponential(float x)
 {
     x = within(x, -87.0f, 87.0f);
