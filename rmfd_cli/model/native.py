@@ -46,7 +46,7 @@ def register(
     most_difference: float,
 ) -> tuple[Tensor, Image, Tensor, Tensor]:
     """As `passes.register`."""
-    departed, after = torch.empty_like(frame.luma), _like(frame)
+    departed, after = frame.luma.new_empty(frame.luma.shape), _like(frame)
     evidence, difference = _blocks(frame, steps), _cells(frame, 1)
     given = (*frame, *_size(frame), _Rows(previous), *map(_Rows, following), *flows)
     found = (departed, *after, evidence, difference)

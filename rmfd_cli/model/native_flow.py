@@ -44,18 +44,8 @@ def darker(luma: _Luma, before: _Luma, flow: _Flow, alike: float, slow_px: float
     """The darker of two pictures where they are alike, by so many times their mean difference, and `flow` is slow."""
     _check(luma, before, flow)
     (height, width), found = luma.shape, np.empty(luma.shape, np.uint8)
-    lumas = np.ascontiguousarray(luma, np.uint8), np.ascontiguousarray(before, np.uint8)
-    call(
-        "darker",
-        *lumas,
-        np.ascontiguousarray(flow, np.float32),
-        height,
-        width,
-        alike,
-        slow_px,
-        _scratch(3 * luma.size + 8 * (width + 64)),
-        found,
-    )
+    given = np.ascontiguousarray(luma, np.uint8), np.ascontiguousarray(before, np.uint8), np.ascontiguousarray(flow, np.float32)
+    call("darker", *given, height, width, alike, slow_px, _scratch(3 * luma.size + 8 * (width + 64)), found)
     return found
 
 

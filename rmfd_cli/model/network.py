@@ -64,7 +64,6 @@ class InverseRecovery(nn.Module):
         bias = torch.zeros_like(self.rain.weight[:, 0, 0, 0])
         bias[block(MAPS, "covered")] = -2
         self.rain.bias = nn.Parameter(bias)
-        self.hidden = hidden
         if min(width, deep) >= LUMA:
             self._begin_as_filter()
 

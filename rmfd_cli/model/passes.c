@@ -132,8 +132,8 @@ FOR_EVERY_CPU void rmfd_register(
     const uint8_t nothing = rounded(0.0f, per_step, zero);
     float *restrict differences = scratch, *restrict fetched = scratch + width;
     uint8_t *restrict small = (uint8_t *)(scratch + 8 * width);
-    uint8_t *restrict first = small, *restrict middle = small + width, *restrict second_ = small + 2 * width,
-            *restrict third = small + 3 * width;
+    uint8_t *restrict of_frame = small, *restrict of_median = small + width, *restrict of_previous = small + 2 * width,
+            *restrict of_following = small + 3 * width;
     memset(difference, 0, sizeof(float) * columns * (height / CELL));
     for (int32_t y = 0; y < height; y++) {
         const float *restrict here = frame + (ptrdiff_t)y * width;
@@ -144,19 +144,20 @@ FOR_EVERY_CPU void rmfd_register(
             p[x] -= here[x];
             f[x] -= here[x];
         }
-        round_row(first, here, width, per_step, zero);
-        round_row(second_, p, width, per_step, zero);
-        round_row(third, f, width, per_step, zero);
+        round_row(of_frame, here, width, per_step, zero);
+        round_row(of_previous, p, width, per_step, zero);
+        round_row(of_following, f, width, per_step, zero);
         for (ptrdiff_t x = 0; x < width; x++) {
-            uint8_t low = second_[x] < third[x] ? second_[x] : third[x], high = second_[x] < third[x] ? third[x] : second_[x];
+            const uint8_t one = of_previous[x], other = of_following[x];
+            uint8_t low = one < other ? one : other, high = one < other ? other : one;
             high = high < nothing ? high : nothing;
-            middle[x] = low > high ? low : high;
+            of_median[x] = low > high ? low : high;
         }
         uint8_t *blocks = evidence + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS + y % BLOCK * BLOCK;
-        put_row(blocks, first, wide, BLOCK, CHANNELS);
-        put_row(blocks + LUMA, middle, wide, BLOCK, CHANNELS);
-        put_row(blocks + 2 * LUMA, second_, wide, BLOCK, CHANNELS);
-        put_row(blocks + 3 * LUMA, third, wide, BLOCK, CHANNELS);
+        put_row(blocks, of_frame, wide, BLOCK, CHANNELS);
+        put_row(blocks + LUMA, of_median, wide, BLOCK, CHANNELS);
+        put_row(blocks + 2 * LUMA, of_previous, wide, BLOCK, CHANNELS);
+        put_row(blocks + 3 * LUMA, of_following, wide, BLOCK, CHANNELS);
         if (is_counted(y)) {
             for (ptrdiff_t x = 0; x < width; x++) differences[x] = least(absolute(p[x] - f[x]), most_difference);
             add_to_cells(difference + (ptrdiff_t)(y / CELL) * columns, differences, columns);
@@ -333,37 +334,53 @@ FOR_EVERY_CPU void rmfd_take_off(
     }
 }
 
+/* Blocks of a picture, luma and both colours. */
+enum { PICTURE = LUMA + CHROMA };
+
+/* One plane of a picture, of which a cell has `cell` pixels on a side and a block `side`; `blocks` begin with the plane's own. */
+INLINE void lift_plane(
+    Plane hazy, const float *factors, const float *offsets, int32_t cell, int32_t side, float per_step, float zero,
+    float *restrict scratch, float *restrict coarse, uint8_t *blocks)
+{
+    const int32_t width = hazy.width, rows = hazy.height / cell, columns = width / cell, wide = width / side;
+    float *restrict factor = scratch, *restrict offset = scratch + width, *restrict row_of_cells = scratch + 2 * width;
+    uint8_t *restrict small = (uint8_t *)(scratch + 4 * width);
+    for (int32_t y = 0; y < hazy.height; y++) {
+        const float *restrict here = hazy.first + y * hazy.stride;
+        float *restrict out = coarse + (ptrdiff_t)y * width;
+        enlarge_row(factor, row_of_cells, factors, rows, columns, cell, y);
+        enlarge_row(offset, row_of_cells, offsets, rows, columns, cell, y);
+        for (ptrdiff_t x = 0; x < width; x++) out[x] = here[x] * factor[x] + offset[x];
+        round_row(small, out, width, per_step, zero);
+        put_row(blocks + (ptrdiff_t)(y / side) * wide * PICTURE + y % side * side, small, wide, side, PICTURE);
+    }
+}
+
 /* `lift` has four maps of cells: a factor, and what is added to luma, Cb and Cr. */
 FOR_EVERY_CPU void rmfd_lift(
     Plane hazy, Plane hazy_chroma, const float *lift, float per_step, float zero, float *scratch, float *coarse,
     float *coarse_chroma, uint8_t *blocks)
 {
-    enum { CHANNELS = LUMA + CHROMA };
-    const int32_t height = hazy.height, width = hazy.width, rows = height / CELL, columns = width / CELL;
-    const int32_t wide = width / BLOCK, half = width / HALF;
-    const ptrdiff_t all = (ptrdiff_t)rows * columns;
-    float *restrict factor = scratch, *restrict offset = scratch + width, *restrict row_of_cells = scratch + 2 * width;
-    uint8_t *restrict small = (uint8_t *)(scratch + 4 * width);
-    for (int32_t y = 0; y < height; y++) {
-        const float *restrict here = hazy.first + y * hazy.stride;
-        float *restrict out = coarse + (ptrdiff_t)y * width;
-        enlarge_row(factor, row_of_cells, lift, rows, columns, CELL, y);
-        enlarge_row(offset, row_of_cells, lift + all, rows, columns, CELL, y);
-        for (ptrdiff_t x = 0; x < width; x++) out[x] = here[x] * factor[x] + offset[x];
-        round_row(small, out, width, per_step, zero);
-        put_row(blocks + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS + y % BLOCK * BLOCK, small, wide, BLOCK, CHANNELS);
+    const ptrdiff_t cells = (ptrdiff_t)(hazy.height / CELL) * (hazy.width / CELL);
+    lift_plane(hazy, lift, lift + cells, CELL, BLOCK, per_step, zero, scratch, coarse, blocks);
+    for (int32_t colour = 0; colour < 2; colour++) {
+        Plane plane = colour ? second(hazy_chroma) : hazy_chroma;
+        float *out = coarse_chroma + (ptrdiff_t)colour * plane.height * plane.width;
+        uint8_t *of_colour = blocks + LUMA + colour * HALF * HALF;
+        lift_plane(plane, lift, lift + (2 + colour) * cells, CELL / HALF, HALF, per_step, zero, scratch, out, of_colour);
     }
-    for (int32_t colour = 0; colour < 2; colour++)
-        for (int32_t y = 0; y < height / HALF; y++) {
-            const float *restrict here = hazy_chroma.first + colour * hazy_chroma.plane + y * hazy_chroma.stride;
-            float *restrict out = coarse_chroma + (ptrdiff_t)(colour * (height / HALF) + y) * half;
-            enlarge_row(factor, row_of_cells, lift, rows, columns, CELL / HALF, y);
-            enlarge_row(offset, row_of_cells, lift + (2 + colour) * all, rows, columns, CELL / HALF, y);
-            for (ptrdiff_t x = 0; x < half; x++) out[x] = here[x] * factor[x] + offset[x];
-            round_row(small, out, half, per_step, zero);
-            uint8_t *of = blocks + (ptrdiff_t)(y / HALF) * wide * CHANNELS + LUMA + colour * HALF * HALF + y % HALF * HALF;
-            put_row(of, small, wide, HALF, CHANNELS);
-        }
+}
+
+INLINE void correct_plane(
+    const float *coarse, const float *maps, int32_t height, int32_t width, int32_t side, float *restrict more, float *image)
+{
+    const int32_t wide = width / side;
+    for (int32_t y = 0; y < height; y++) {
+        const float *restrict before = coarse + (ptrdiff_t)y * width;
+        float *restrict out = image + (ptrdiff_t)y * width;
+        take_row(more, maps + (ptrdiff_t)(y / side) * wide * PICTURE + y % side * side, wide, side, PICTURE);
+        for (ptrdiff_t x = 0; x < width; x++) out[x] = before[x] + more[x];
+    }
 }
 
 /* To planes is added what blocks say. */
@@ -371,24 +388,13 @@ FOR_EVERY_CPU void rmfd_correct(
     const float *coarse, const float *coarse_chroma, const float *maps, int32_t height, int32_t width, float *scratch, float *image,
     float *chroma)
 {
-    enum { CHANNELS = LUMA + CHROMA };
-    const int32_t wide = width / BLOCK, half = width / HALF;
-    float *restrict more = scratch;
-    for (int32_t y = 0; y < height; y++) {
-        const float *restrict before = coarse + (ptrdiff_t)y * width;
-        float *restrict out = image + (ptrdiff_t)y * width;
-        take_row(more, maps + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
-        for (ptrdiff_t x = 0; x < width; x++) out[x] = before[x] + more[x];
+    const int32_t rows = height / HALF, columns = width / HALF;
+    correct_plane(coarse, maps, height, width, BLOCK, scratch, image);
+    for (int32_t colour = 0; colour < 2; colour++) {
+        const ptrdiff_t plane = (ptrdiff_t)colour * rows * columns;
+        const float *of_colour = maps + LUMA + colour * HALF * HALF;
+        correct_plane(coarse_chroma + plane, of_colour, rows, columns, HALF, scratch, chroma + plane);
     }
-    for (int32_t colour = 0; colour < 2; colour++)
-        for (int32_t y = 0; y < height / HALF; y++) {
-            const ptrdiff_t row = (ptrdiff_t)(colour * (height / HALF) + y) * half;
-            const float *restrict before = coarse_chroma + row;
-            const float *of = maps + (ptrdiff_t)(y / HALF) * wide * CHANNELS + LUMA + colour * HALF * HALF + y % HALF * HALF;
-            float *restrict out = chroma + row;
-            take_row(more, of, wide, HALF, CHANNELS);
-            for (ptrdiff_t x = 0; x < half; x++) out[x] = before[x] + more[x];
-        }
 }
 
 /* From here on maps have their channels side by side in memory. */
@@ -398,7 +404,8 @@ INLINE void round_for(uint8_t *restrict out, const float *restrict x, ptrdiff_t 
     if (out) round_row(out, x, (int32_t)count, per_step, zero);
 }
 
-/* `y` is half as high and as wide if it is to be `enlarged`. What is not asked for is NULL. */
+/* `y` is half as high and as wide if it is to be `enlarged`. What is not asked for is NULL. Scratch: two rows of
+   all channels. */
 FOR_EVERY_CPU void rmfd_sum(
     const float *x, const float *y, int32_t rows, int32_t columns, int32_t channels, int32_t rectified, int32_t enlarged,
     float *scratch, float *sum, float per_step, float zero, uint8_t *seen, float other_per_step, float other_zero,

@@ -18,7 +18,8 @@ const int32_t rmfd_version = RMFD_VERSION;
 TO_NUMBERS(uint8_t, rmfd_to_numbers_8)
 TO_NUMBERS(uint16_t, rmfd_to_numbers_16)
 
-/* The change is rounded, half to even; the sum stays within [low, high] or as far outside as the code itself was; within [0, highest] in any case. */
+/* The change is rounded, half to even; the sum stays within [low, high] or as far outside as the code itself was, and within
+   [0, highest] in any case. */
 #define ADD_CHANGE(CODE, NAME)                                                                                                   \
     FOR_EVERY_CPU void NAME(                                                                                                     \
         const CODE *plane, const float *change, ptrdiff_t count, float codes, int32_t low, int32_t high, int32_t highest, CODE *out) \

@@ -12,6 +12,7 @@ from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.int8 import Int8Conv, inputs_of, is_supported, ranges_of, seen_by, with_int8, zero_seen_by
 from rmfd_cli.model.layers import Rectified
 from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.passes import total
 from rmfd_cli.model.placing import placed, precision_for
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.video.ycc import ycc_of_rgb
@@ -70,6 +71,18 @@ def test_rounded_numbers_go_in_as_they_are():
     assert seen_by(conv, planes).dtype == torch.uint8
     assert seen_by(conv, planes).stride() == planes.stride()
     assert torch.equal(conv(seen_by(conv, planes)), conv(planes))
+
+
+@pytest.mark.parametrize("in_integers", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+@torch.inference_mode()
+def test_a_sum_is_rectified_after_adding_up(in_integers, bias):
+    conv, x, other = nn.Conv2d(8, 6, 1, bias=bias), noise(1, 8, 6, 10), noise(1, 6, 6, 10)
+    layer, taker = (Int8Conv(y, -3, 3) if in_integers else y for y in (conv, nn.Conv2d(6, 4, 1)))
+    expected = (layer(x) + other).clamp(min=0)
+    found, (seen,) = total(layer(x), other, [taker], rectified=True)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(seen, seen_by(taker, expected), atol=1, rtol=0)
 
 
 @torch.inference_mode()

@@ -202,11 +202,12 @@ def test_a_hidden_state_that_moved_nowhere_is_that_of_the_first_place(rng):
     assert torch.equal(found, wanted)
 
 
-@pytest.mark.parametrize("change", ["every other column", "expanded"])
+@pytest.mark.parametrize("change", ["every other column", "expanded", "transposed"])
 def test_pictures_may_lie_in_memory_as_they_will(change, rng):
     wide = picture(rng, 32, 64)
     ways = {
         "every other column": lambda x: x[..., ::2],
+        "transposed": lambda x: x[..., : x.shape[2]].transpose(2, 3),
         "expanded": lambda x: x[..., :1].expand(*x.shape[:3], x.shape[3] // 2),
     }
     other = Image(*map(ways[change], wide))

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from rmfd_cli.model.checkpoint import load_model
+from rmfd_cli.model.image import Image
+from rmfd_cli.model.passes import take_off
 from rmfd_cli.model.placing import find_weights
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.witness import agreement_of, difference_of, sparing
@@ -12,6 +14,7 @@ from rmfd_cli.video.ycc import ycc_of_rgb
 from tests.model.rainy import texture
 
 CPU = torch.device("cpu")
+DEPARTURE = Image(torch.full((1, 1, 32, 48), -0.2), torch.full((1, 2, 16, 24), 0.02))
 NO_RAIN, DRIZZLE, RAIN = (torch.full((1, 1, 1, 1), taken / 255) for taken in (0.1, 0.325, 0.6))
 
 
@@ -34,12 +37,14 @@ def test_a_streak_in_one_of_the_neighbours_does_not_discredit_them():
 def test_the_less_it_rains_the_less_is_taken_off_where_neighbours_disagree(rain, left):
     agreement = torch.ones(1, 1, 4, 6)
     agreement[..., :3] = 0.0
-    spared = sparing(agreement, rain)
-    if left == 1:
-        assert spared is None
-    else:
-        torch.testing.assert_close(spared[..., :3], torch.full((1, 1, 4, 3), left))
-        torch.testing.assert_close(spared[..., 3:], torch.ones(1, 1, 4, 3))
+    # Nothing is covered, and all places have the same translucent light.
+    maps = torch.tensor([0.0] * 16 + [-50.0] * 16 + [0.2] * 16 + [-0.02] * 8).view(1, 56, 1, 1).expand(1, 56, 8, 12)
+    nothing = Image(0 * DEPARTURE.luma, 0 * DEPARTURE.chroma)
+    spared, taken = take_off(maps, nothing, nothing, nothing, None, sparing(agreement, rain))
+    torch.testing.assert_close(spared.luma[..., :20], left * DEPARTURE.luma[..., :20])
+    torch.testing.assert_close(spared.chroma[..., :10], left * DEPARTURE.chroma[..., :10])
+    torch.testing.assert_close(spared.luma[..., 28:], DEPARTURE.luma[..., 28:])
+    torch.testing.assert_close(taken, torch.full((1, 1, 4, 6), 0.2))
 
 
 def foaming(frames: int) -> list[np.ndarray]:
