@@ -15,19 +15,14 @@ class Rectified(nn.Conv2d):
 
 
 class Residual(nn.Module):
-    """One 3×3 convolution around which its input is carried."""
+    """One 3×3 convolution around which its input is carried: `passes.through` adds the two up."""
 
     def __init__(self, width: int, dilation: int = 1) -> None:
         super().__init__()
         self.conv = Rectified(width, width, 3, padding=dilation, dilation=dilation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, C, h, w]` to the same shape."""
-        found: Tensor = self.conv(x)
-        return x + found
 
-
-def residuals(row: nn.Sequential) -> list[Residual]:
+def residuals(row: nn.ModuleList) -> list[Residual]:
     """The blocks of a row that has no others."""
     return [block for block in row if isinstance(block, Residual)]
 

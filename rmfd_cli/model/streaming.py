@@ -324,11 +324,15 @@ def _ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, No
         except RuntimeError as error:
             # No memory for the stack of a thread.
             raise _NoRoom from error
-        while (item := pending.popleft().result()) is not None:
-            pending.append(preparer.submit(next, items, None))
-            yield item
-            # Not a moment longer: it is large.
-            del item
+        try:
+            while (item := pending.popleft().result()) is not None:
+                pending.append(preparer.submit(next, items, None))
+                yield item
+                # Not a moment longer: it is large.
+                del item
+        finally:
+            # Whoever stops early does not wait for what nobody will take.
+            preparer.shutdown(wait=False, cancel_futures=True)
 
 
 def _view(image: Ycc, spent: Spent | None) -> View:
