@@ -7,9 +7,9 @@ setup(
         # No module of Python's: `rmfd_cli.compiled` loads it. Without a compiler rmfd does the same in more time.
         Extension(
             "rmfd_cli._compiled",
-            ["rmfd_cli/model/flow.c", "rmfd_cli/model/passes.c", "rmfd_cli/video/planes.c"],
+            ["rmfd_cli/model/convolve.c", "rmfd_cli/model/flow.c", "rmfd_cli/model/passes.c", "rmfd_cli/video/planes.c"],
             include_dirs=["rmfd_cli"],
-            depends=["rmfd_cli/compiled.h", "rmfd_cli/model/follow.h"],
+            depends=[f"rmfd_cli/{name}.h" for name in ("compiled", "model/follow", "model/kernel", "model/rounding")],
             # Errors and traps would keep loops from being vectorised; sums that are not contracted are the same everywhere.
             extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-g0"],
             py_limited_api=True,

@@ -1,4 +1,4 @@
-"""The library of what is compiled when rmfd is installed: `model/passes.c`, `model/flow.c` and `video/planes.c`.
+"""The library of what is compiled when rmfd is installed: `model/*.c` and `video/planes.c`.
 
 Where there was no compiler it is missing, and everything that asks for it does the same by other means, in more time
 (docs/decisions.md).
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_VERSION = 1
+_VERSION = 2
 """As in compiled.h: a library of before does not serve what came after."""
 
 
@@ -31,6 +31,12 @@ def call(name: str, *arguments: Any) -> None:
     library = _library()
     assert library is not None
     getattr(library, f"rmfd_{name}")(*(_as_c(x) for x in arguments))
+
+
+def ask(name: str) -> int:
+    """The number that a function of the library gives, which takes nothing; 0 where there is no library."""
+    library = _library()
+    return 0 if library is None else int(getattr(library, f"rmfd_{name}")())
 
 
 def _as_c(x: Any) -> Any:

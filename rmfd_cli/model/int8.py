@@ -2,7 +2,7 @@
 
 What goes into a convolution is rounded to 256 steps of a range that was measured on rain beforehand and stands beside the
 weights; its kernels are rounded to 127 steps, each output's of its own. Sums are exact, and what comes out is float32 again, so
-that all that is added to pixels is as fine as ever. The kernels are oneDNN's, through torch.
+that all that is added to pixels is as fine as ever. The products are oneDNN's, through torch, or our own (`native_convolve`).
 """
 
 import functools
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rmfd_cli.model.layers import Rectified
+from rmfd_cli.model.native_convolve import Kernel, can_convolve
 
 Ranges: TypeAlias = Mapping[str, tuple[float, float]]
 """By the names of convolutions, the least and the largest number that is told apart of what goes into them."""
@@ -59,6 +60,12 @@ class Int8Conv(nn.Module):
         rounded = (kernel / self._kernel_steps[:, None, None, None]).round().to(torch.int8)
         pack = torch.ops.onednn.qconv_prepack
         self._packed = pack(rounded, self._kernel_steps, self.step, self.zero, *self._shape, 1, None)
+        self.compiled: Kernel | None = None
+        """The same in C, where that has it; what `forward` does is oneDNN's."""
+        if can_convolve(conv):
+            sizes = (conv.stride[0], int(conv.padding[0]), conv.dilation[0])
+            scale = self._kernel_steps * self.step
+            self.compiled = Kernel(rounded, scale, self._bias, self.zero, *sizes, rectified=self._then == "relu")
 
     def rounded(self, x: Tensor) -> Tensor:
         """Float32 on the CPU to uint8, of the same layout in memory: what `forward` takes."""
@@ -88,6 +95,11 @@ def seen_by(layer: nn.Module, x: Tensor) -> Tensor:
         return layer.rounded(x)
     assert isinstance(layer.weight, Tensor)
     return x.to(layer.weight.dtype)
+
+
+def numbers_seen_by(layer: nn.Module, seen: Tensor) -> Tensor:
+    """What `seen_by` was given, as nearly as the layer sees it."""
+    return (seen.float() - layer.zero) * layer.step if isinstance(layer, Int8Conv) else seen
 
 
 def zero_seen_by(layer: nn.Module) -> int:

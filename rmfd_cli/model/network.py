@@ -100,15 +100,15 @@ class InverseRecovery(nn.Module):
             hidden: the last hidden state; None at the start of a scene.
             takers: convolutions; the features at a quarter are as each of them sees them.
         """
-        evidence, memory = self.squeeze(registered.evidence), self.remember(memory)
-        _, (seen,) = passes.total(evidence, memory, [self.enter], rectified=True, keep=False)
-        skip = self.enter(seen)
-        deep, _ = passes.through(residuals(self.deep), self.down(skip), [])
+        blocks, beside = residuals(self.deep), (self.remember, memory)
+        _, (seen,) = passes.convolve(self.squeeze, registered.evidence, [self.enter], beside=beside, rectified=True)
+        _, (skip,) = passes.convolve(self.enter, seen, [self.down])
+        _, (seen,) = passes.convolve(self.down, skip, [blocks[0].conv])
+        deep, _ = passes.through(blocks, seen, keep=True)
         assert deep is not None
         hidden, seen = passes.recur(self.recur, deep, hidden, registered.backwards_coarse, self.up)
-        whole, (seen,) = passes.total(skip, self.up(seen), [self.decode.conv], enlarged=True)
-        assert whole is not None
-        _, features = passes.through([self.decode], whole, takers, seen, keep=False)
+        _, (seen,) = passes.convolve(self.up, seen, [self.decode.conv], more=(self.down, skip), enlarged=True)
+        _, features = passes.through([self.decode], seen, takers)
         return features, deep, hidden
 
     def estimate_veil(self, deep: Tensor, cells: Tensor, last: State | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,13 +135,11 @@ class Refinement(nn.Module):
         self.out.bias = nn.Parameter(torch.zeros(LUMA + CHROMA))
 
     def forward(self, blocks: Tensor, features: Tensor) -> Tensor:
-        """The correction to the coarse estimate, in blocks like it, from it and the features of stage 1."""
-        body = residuals(self.body)
-        found, (seen,) = passes.total(self.squeeze(blocks), self.join(features), [body[0].conv], rectified=True)
-        assert found is not None
-        _, (seen,) = passes.through(body, found, [self.out], seen, keep=False)
-        maps: Tensor = self.out(seen)
-        return maps
+        """What `out` sees, to correct the coarse estimate by: from that in blocks and the features of stage 1."""
+        body, beside = residuals(self.body), (self.join, features)
+        _, (seen,) = passes.convolve(self.squeeze, blocks, [body[0].conv], beside=beside, rectified=True)
+        _, (seen,) = passes.through(body, seen, [self.out])
+        return seen
 
 
 class Rmfd(nn.Module):
@@ -234,7 +232,7 @@ class Rmfd(nn.Module):
                 spared = sparing(registered.agreement, state.calm[:, :1])
         takers, last_hidden = (self.recovery.rain, self.refinement.join), None if state is None else state.hidden
         (seen, features), deep, hidden = self.recovery.features(registered, memory, last_hidden, takers)
-        hazy, taken = passes.take_off(self.recovery.rain(seen), last, following, frame, settle, spared)
+        hazy, taken = passes.take_off(self.recovery.rain, seen, last, following, frame, settle, spared)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
@@ -253,6 +251,6 @@ class Rmfd(nn.Module):
             size: (H, W) without padding.
         """
         coarse, blocks = passes.lift(recovered.hazy, lift_of(recovered.veil, recovered.airlight), self.refinement.squeeze)
-        image = passes.correct(coarse, self.refinement(blocks, recovered.features))
+        image = passes.correct(coarse, self.refinement.out, self.refinement(blocks, recovered.features))
         cells = recovered.veil[..., : -(-size[0] // UNIT), : -(-size[1] // UNIT)]
         return Restored(image.cropped(*size), coarse.cropped(*size), recovered.hazy.cropped(*size), recovered.airlight, cells)

@@ -5,7 +5,8 @@
    and of what is cut from a larger picture, rows may lie further apart: `stride` is in numbers. Nothing here allocates: `scratch`
    has room for ten rows of numbers, unless it is said otherwise. */
 
-#include "model/follow.h"
+#include "model/convolve.h"
+#include "model/rounding.h"
 
 enum { CELL = 8, BLOCK = 4, HALF = 2, LUMA = BLOCK * BLOCK, CHROMA = 2 * HALF * HALF };
 
@@ -38,18 +39,6 @@ INLINE float exponential(float x)
 INLINE void sigmoid_row(float *restrict x, int32_t count)
 {
     for (ptrdiff_t k = 0; k < count; k++) x[k] = 1.0f / (1.0f + exponential(-x[k]));
-}
-
-/* As `Int8Conv.rounded`: what is below the range comes out as far above its lower end. */
-INLINE uint8_t rounded(float x, float per_step, float zero)
-{
-    float steps = __builtin_rintf(absolute(x * per_step + zero));
-    return (uint8_t)(int32_t)(steps < 255.0f ? steps : 255.0f);
-}
-
-INLINE void round_row(uint8_t *restrict out, const float *restrict x, int32_t count, float per_step, float zero)
-{
-    for (ptrdiff_t k = 0; k < count; k++) out[k] = rounded(x[k], per_step, zero);
 }
 
 /* A row of an image as it would look from where a flow starts. Numbers are fetched one by one, in pairs: gather instructions take
@@ -261,7 +250,7 @@ INLINE void settle_row(
 
 /* `settling` and `sparing` may be missing. */
 FOR_EVERY_CPU void rmfd_take_off(
-    const float *maps, int32_t height, int32_t width, const float *last, const float *last_chroma, const float *following,
+    Maps maps, int32_t height, int32_t width, const float *last, const float *last_chroma, const float *following,
     const float *following_chroma, const float *frame, const float *frame_chroma, const float *settling, const float *sparing,
     float *scratch, float *hazy, float *hazy_chroma, float *taken)
 {
@@ -272,10 +261,10 @@ FOR_EVERY_CPU void rmfd_take_off(
     /* Of two rows of pixels, sums by two. */
     float *restrict half_share = scratch + 6 * width, *restrict half_rest = half_share + half;
     float *restrict row_of_cells = scratch + 7 * width;
-    const float *cells_share = settling ? settling + (ptrdiff_t)rows * columns : NULL;
+    const float *cells_share = settling ? settling + (ptrdiff_t)rows * columns : NULL, *blocks = NULL;
     for (int32_t y = 0; y < height; y++) {
         const ptrdiff_t row = (ptrdiff_t)y * width;
-        const float *blocks = maps + (ptrdiff_t)(y / BLOCK) * wide * CHANNELS;
+        if (y % BLOCK == 0) blocks = row_of_maps(maps, y / BLOCK, wide, CHANNELS);
         const float *restrict memory = last + row, *restrict next = following + row, *restrict here = frame + row;
         float *restrict out = hazy + row;
         take_row(preference, blocks + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
@@ -371,63 +360,35 @@ FOR_EVERY_CPU void rmfd_lift(
     }
 }
 
-INLINE void correct_plane(
-    const float *coarse, const float *maps, int32_t height, int32_t width, int32_t side, float *restrict more, float *image)
+/* Adds to a row of a plane what blocks of `side` pixels say of it. */
+INLINE void correct_row(
+    const float *restrict coarse, const float *blocks, int32_t width, int32_t side, float *restrict more, float *restrict out)
 {
-    const int32_t wide = width / side;
-    for (int32_t y = 0; y < height; y++) {
-        const float *restrict before = coarse + (ptrdiff_t)y * width;
-        float *restrict out = image + (ptrdiff_t)y * width;
-        take_row(more, maps + (ptrdiff_t)(y / side) * wide * PICTURE + y % side * side, wide, side, PICTURE);
-        for (ptrdiff_t x = 0; x < width; x++) out[x] = before[x] + more[x];
-    }
+    take_row(more, blocks, width / side, side, PICTURE);
+    for (ptrdiff_t x = 0; x < width; x++) out[x] = coarse[x] + more[x];
 }
 
-/* To planes is added what blocks say. */
+/* To planes is added what maps say. */
 FOR_EVERY_CPU void rmfd_correct(
-    const float *coarse, const float *coarse_chroma, const float *maps, int32_t height, int32_t width, float *scratch, float *image,
+    const float *coarse, const float *coarse_chroma, Maps maps, int32_t height, int32_t width, float *scratch, float *image,
     float *chroma)
 {
-    const int32_t rows = height / HALF, columns = width / HALF;
-    correct_plane(coarse, maps, height, width, BLOCK, scratch, image);
-    for (int32_t colour = 0; colour < 2; colour++) {
-        const ptrdiff_t plane = (ptrdiff_t)colour * rows * columns;
-        const float *of_colour = maps + LUMA + colour * HALF * HALF;
-        correct_plane(coarse_chroma + plane, of_colour, rows, columns, HALF, scratch, chroma + plane);
+    const int32_t half = width / HALF;
+    for (int32_t row = 0; row < height / BLOCK; row++) {
+        const float *blocks = row_of_maps(maps, row, width / BLOCK, PICTURE);
+        for (int32_t k = 0; k < BLOCK; k++) {
+            const ptrdiff_t here = ((ptrdiff_t)row * BLOCK + k) * width;
+            correct_row(coarse + here, blocks + k * BLOCK, width, BLOCK, scratch, image + here);
+        }
+        for (int32_t k = 0; k < 2 * HALF; k++) {
+            const int32_t colour = k / HALF, line = k % HALF;
+            const ptrdiff_t here = ((ptrdiff_t)colour * (height / HALF) + row * HALF + line) * half;
+            correct_row(coarse_chroma + here, blocks + LUMA + k * HALF, half, HALF, scratch, chroma + here);
+        }
     }
 }
 
 /* From here on maps have their channels side by side in memory. */
-
-INLINE void round_for(uint8_t *restrict out, const float *restrict x, ptrdiff_t count, float per_step, float zero)
-{
-    if (out) round_row(out, x, (int32_t)count, per_step, zero);
-}
-
-/* `y` is half as high and as wide if it is to be `enlarged`. What is not asked for is NULL. Scratch: two rows of
-   all channels. */
-FOR_EVERY_CPU void rmfd_sum(
-    const float *x, const float *y, int32_t rows, int32_t columns, int32_t channels, int32_t rectified, int32_t enlarged,
-    float *scratch, float *sum, float per_step, float zero, uint8_t *seen, float other_per_step, float other_zero,
-    uint8_t *other_seen)
-{
-    const ptrdiff_t count = (ptrdiff_t)columns * channels;
-    const float floor = rectified ? 0.0f : -3.4e38f;
-    for (int32_t row = 0; row < rows; row++) {
-        const ptrdiff_t here = row * count;
-        const float *restrict one = x + here, *restrict other = y + here;
-        float *restrict out = sum ? sum + here : scratch;
-        if (enlarged) {
-            float *restrict wide = scratch + count;
-            for (ptrdiff_t k = 0; k < columns; k++)
-                memcpy(wide + k * channels, y + (row / 2 * (columns / 2) + k / 2) * channels, channels * sizeof(float));
-            other = wide;
-        }
-        for (ptrdiff_t k = 0; k < count; k++) out[k] = most(one[k] + other[k], floor);
-        round_for(seen ? seen + here : NULL, out, count, per_step, zero);
-        round_for(other_seen ? other_seen + here : NULL, out, count, other_per_step, other_zero);
-    }
-}
 
 /* Rounds a row of places of `of` channels, and puts the first `count` of each after the other, `apart` from each other. */
 INLINE void round_places(

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rmfd_cli.model import native, rest, witness
+from rmfd_cli.model import native, native_convolve, rest, witness
 from rmfd_cli.model.align import displacement, warp
-from rmfd_cli.model.image import CELL_PX, Image, enlarge, halve, to_blocks, to_pixels
-from rmfd_cli.model.int8 import Int8Conv, seen_by, zero_seen_by
+from rmfd_cli.model.calls import Steps, suits
+from rmfd_cli.model.image import CELL_PX, Image, enlarge, halve, is_traced, to_blocks, to_pixels
+from rmfd_cli.model.int8 import Int8Conv, numbers_seen_by, seen_by, zero_seen_by
 from rmfd_cli.model.layers import ConvGru, Residual
+from rmfd_cli.model.native_convolve import Kernel, Maps, Seen
 
 LUMA, CHROMA = 4 * 4, 2 * (2 * 2)
 """Channels of a picture at a quarter of its resolution, a block of pixels in each place: 4×4 of luma, 2×2 each of Cb and Cr."""
@@ -54,7 +56,7 @@ def register(
         `EVIDENCE` and the frame's chroma, in blocks of pixels; and from `witness.difference_of`. Departures, so that a reduced
         precision is relative to the evidence and not to the brightness.
     """
-    if native.suits(*frame, previous, *following) and (steps := _steps(squeeze)):
+    if suits(*frame, previous, *following) and (steps := _steps(squeeze)):
         return native.register(frame, previous, following, (to_previous, to_following), steps, witness.MOST_DIFFERENCE)
     previous = warp(previous, to_previous).sub_(frame.luma)
     following = Image(
@@ -94,7 +96,7 @@ def recall(
     Returns:
         How the memory departs from the frame; its luma in blocks, `[B, 16, H/4, W/4]`; and from `rest.difference_of`.
     """
-    if native.suits(*hazy, *frame, previous, *following) and (steps := _steps(remember)):
+    if suits(*hazy, *frame, previous, *following) and (steps := _steps(remember)):
         return native.recall(hazy, backwards, frame, previous, following, steps, MEMORY_MARGIN, rest.BRIGHTER)
     low = torch.minimum(previous, following.luma).clamp_(max=0).sub_(MEMORY_MARGIN)
     high = torch.maximum(previous, following.luma).clamp_(min=0).add_(MEMORY_MARGIN)
@@ -112,12 +114,19 @@ def memory_blocks(last: Tensor, remember: nn.Module) -> Tensor:
 
 
 def take_off(
-    maps: Tensor, last: Image, following: Image, frame: Image, settling: Tensor | None, sparing: Tensor | None
+    rain: nn.Module,
+    seen: Tensor,
+    last: Image,
+    following: Image,
+    frame: Image,
+    settling: Tensor | None,
+    sparing: Tensor | None,
 ) -> tuple[Image, Tensor]:
     """H: covered pixels are filled from the two candidates, and translucent light is taken off.
 
     Args:
-        maps: `[B, C, H/4, W/4]`: `MAPS` in blocks of pixels, and the translucent light's chroma.
+        rain: the convolution that finds `[B, C, H/4, W/4]`: `MAPS` in blocks of pixels, and the translucent light's chroma.
+        seen: what goes into it.
         last: how the memory departs from the frame.
         following: how the following frame does.
         frame: the frame itself.
@@ -127,8 +136,10 @@ def take_off(
     Returns:
         H, and the light that was found to be rain, one pixel of each cell, `[B, 1, H/8, W/8]`, whether or not it was spared.
     """
-    if native.suits(maps, *last, *following, *frame, settling, sparing):
-        return native.take_off(maps, last, following, frame, settling, sparing)
+    found = maps_of(rain, seen)
+    if suits(found.all, *last, *following, *frame, settling, sparing):
+        return native.take_off(found, last, following, frame, settling, sparing)
+    maps = found.all if found.all is not None else rain(seen)
     light = to_pixels(maps[:, LUMA * len(MAPS) :], 2).to(last.luma.dtype)
     preference, covered, glow = to_pixels(maps[:, : LUMA * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
     covered = torch.sigmoid(covered)
@@ -158,63 +169,101 @@ def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:
     Returns:
         The estimate of B, and the same in blocks, `[B, 24, H/4, W/4]`.
     """
-    if native.suits(*hazy, veil) and (steps := _steps(squeeze)):
+    if suits(*hazy, veil) and (steps := _steps(squeeze)):
         return native.lift(hazy, veil, steps)
     full, half = enlarge(veil[:, :2], CELL_PX), enlarge(veil[:, [0, 2, 3]], CELL_PX // 2)
     coarse = Image(torch.addcmul(full[:, 1:], hazy.luma, full[:, :1]), torch.addcmul(half[:, 1:], hazy.chroma, half[:, :1]))
     return coarse, to_blocks([(seen_by(squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
 
 
-def correct(coarse: Image, maps: Tensor) -> Image:
-    """Adds to a picture what `[B, 24, H/4, W/4]` say, in blocks of pixels."""
-    if native.suits(*coarse, maps):
-        return native.correct(coarse, maps)
+def correct(coarse: Image, out: nn.Module, seen: Tensor) -> Image:
+    """Adds to a picture what a convolution finds, `[B, 24, H/4, W/4]` in blocks of pixels.
+
+    Args:
+        coarse: the picture.
+        out: the convolution.
+        seen: what goes into it.
+    """
+    found = maps_of(out, seen)
+    if suits(*coarse, found.all):
+        return native.correct(coarse, found)
+    maps = found.all if found.all is not None else out(seen)
     dtype = coarse.luma.dtype
     return Image(coarse.luma + to_pixels(maps[:, :LUMA], 4).to(dtype), coarse.chroma + to_pixels(maps[:, LUMA:], 2).to(dtype))
 
 
-def total(
-    x: Tensor, y: Tensor, takers: Sequence[nn.Module], *, rectified: bool = False, enlarged: bool = False, keep: bool = True
+def convolve(
+    conv: nn.Module,
+    seen: Tensor,
+    takers: Sequence[nn.Module] = (),
+    *,
+    beside: tuple[nn.Module, Tensor] | None = None,
+    more: tuple[nn.Module, Tensor] | None = None,
+    enlarged: bool = False,
+    rectified: bool = False,
+    keep: bool = False,
 ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
-    """A sum, and what convolutions see of it.
+    """A convolution, what is added to what comes out, and what other convolutions see of the sum.
 
     Args:
-        x: `[B, C, h, w]`.
-        y: likewise, or of half the sides if it is to be `enlarged`, each number twice in both directions.
-        takers: the convolutions.
-        rectified: whether what is below zero is cut off.
-        enlarged: see `y`.
+        conv: the convolution.
+        seen: what goes in, `[B, C, h, w]`, as from `int8.seen_by`.
+        takers: the others.
+        beside: another convolution and what goes into that; what comes out is added.
+        more: a convolution and what that sees, `[B, C', h', w']`, which is added, too: as nearly as it sees it.
+        enlarged: whether each number is taken twice in both directions, before `more` is added.
+        rectified: whether what is below zero is cut off in the end.
         keep: whether the sum itself is wanted.
 
     Returns:
-        The sum, if it is kept; and as each of `takers` sees it, as from `int8.seen_by`.
+        The sum, if it is kept; and as each of `takers` sees it.
     """
-    steps = [_steps(taker) for taker in takers]
-    if native.suits(x, y) and all(steps) and len(steps) <= 2:
-        return native.total(x, y, [one for one in steps if one], rectified, enlarged, keep)
-    found = x + (F.interpolate(y, scale_factor=2, mode="nearest") if enlarged else y)
+    kernel, steps = _kernel(conv, seen), [_steps(taker) for taker in takers]
+    added = Seen(more[1], one) if more and (one := _steps(more[0])) else None
+    is_known = all(steps) and len(steps) <= 2 and (added is None) == (more is None)
+    if kernel and is_known and not (beside and kernel.rectified):
+        also = maps_of(*beside) if beside else Maps()
+        return native_convolve.convolve(kernel, seen, also, added, [one for one in steps if one], enlarged, rectified, keep)
+    found: Tensor = conv(seen)
+    if beside:
+        found = found + beside[0](beside[1])
+    if enlarged:
+        found = F.interpolate(found, scale_factor=2, mode="nearest")
+    if more:
+        found = numbers_seen_by(*more) + found
     if rectified:
         found = F.relu(found)
-    return found, tuple(seen_by(taker, found) for taker in takers)
+    return found if keep else None, tuple(seen_by(taker, found) for taker in takers)
+
+
+def convolved(conv: nn.Module, seen: Tensor) -> Tensor:
+    """What comes out of a convolution, `[B, C', h', w']`."""
+    found, _ = convolve(conv, seen, keep=True)
+    assert found is not None
+    return found
+
+
+def maps_of(conv: nn.Module, seen: Tensor) -> Maps:
+    """What a convolution finds: in C not yet, but while it is needed."""
+    kernel = _kernel(conv, seen)
+    return Maps(None, kernel, seen) if kernel and kernel.side == 1 and not kernel.rectified else Maps(conv(seen))
 
 
 def through(
-    blocks: Sequence[Residual], x: Tensor, takers: Sequence[nn.Module], seen: Tensor | None = None, *, keep: bool = True
+    blocks: Sequence[Residual], seen: Tensor, takers: Sequence[nn.Module] = (), *, keep: bool = False
 ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
-    """What comes out of one block after the other, and what convolutions see of it, as from `total`.
+    """What comes out of one block after the other, and what convolutions see of it, as from `convolve`.
 
     Args:
         blocks: one at least.
-        x: what goes in, `[B, C, h, w]`.
+        seen: what goes in, `[B, C, h, w]`, as the first block sees it.
         takers: the convolutions.
-        seen: what goes in, as the first block sees it, if that is known.
-        keep: as of `total`.
+        keep: as of `convolve`.
     """
     for block, following in pairwise(blocks):
-        found, (seen,) = total(x, block.conv(x if seen is None else seen), [following.conv])
-        assert found is not None
-        x = found
-    return total(x, blocks[-1].conv(x if seen is None else seen), takers, keep=keep)
+        _, (seen,) = convolve(block.conv, seen, [following.conv], more=(block.conv, seen))
+    last = blocks[-1].conv
+    return convolve(last, seen, takers, more=(last, seen), keep=keep)
 
 
 def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, taker: nn.Module) -> tuple[Tensor, Tensor]:
@@ -232,11 +281,11 @@ def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, 
     """
     width = gru.width
     steps = [_steps(conv) for conv in (gru.gates, gru.candidate, taker)]
-    if native.suits(deep, hidden) and all(steps):
+    if suits(deep, hidden) and all(steps):
         for_gates, for_candidate, for_taker = (one for one in steps if one)
         remembered, seen = native.recall_hidden(deep, hidden, backwards, width, HIDDEN_DECAY, for_gates)
-        gates, seen = native.reset(remembered, gru.gates(seen), for_candidate)
-        return native.renew(remembered, gates, gru.candidate(seen), for_taker)
+        gates, seen = native.reset(remembered, convolved(gru.gates, seen), for_candidate)
+        return native.renew(remembered, gates, convolved(gru.candidate, seen), for_taker)
     start = deep[:, :width]
     if hidden is None:
         last = torch.zeros_like(start, dtype=backwards.dtype)
@@ -247,6 +296,11 @@ def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, 
     return renewed, seen_by(taker, torch.cat([renewed.to(deep.dtype), deep[:, width:]], 1))
 
 
-def _steps(layer: nn.Module) -> native.Steps | None:
+def _kernel(conv: nn.Module, seen: Tensor) -> Kernel | None:
+    """A convolution in C, if it can be done there to what it sees."""
+    return conv.compiled if isinstance(conv, Int8Conv) and suits() and len(seen) == 1 and not is_traced(seen) else None
+
+
+def _steps(layer: nn.Module) -> Steps | None:
     """How a convolution rounds what it sees; None if it does not run in integers."""
-    return native.Steps(1 / layer.step, layer.zero, layer.channels) if isinstance(layer, Int8Conv) else None
+    return Steps(1 / layer.step, layer.zero, layer.channels) if isinstance(layer, Int8Conv) else None

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from rmfd_cli import physics
 from rmfd_cli.model import native
+from rmfd_cli.model.calls import suits
 from rmfd_cli.model.image import CELL_PX, Image, darkest, darkest_of, join, split
 
 LIGHT = 9
@@ -75,7 +76,7 @@ def _by_cell(x: Tensor) -> Tensor:
 
 def cells_of_frame(frame: Image) -> Tensor:
     """Darkest value and colour of every cell, in RGB: sides multiples of `CELL_PX`, to `[B, 4, H/8, W/8]`."""
-    if native.suits(*frame):
+    if suits(*frame):
         return native.cells(frame)
     dark = darkest_of(darkest(frame), CELL_PX // 2)
     luma = frame.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.int8 import Int8Conv, inputs_of, is_supported, ranges_of, seen_by, with_int8, zero_seen_by
+from rmfd_cli.model.int8 import Int8Conv, inputs_of, is_supported, numbers_seen_by, ranges_of, seen_by, with_int8, zero_seen_by
 from rmfd_cli.model.layers import Rectified
 from rmfd_cli.model.network import Rmfd
-from rmfd_cli.model.passes import total
+from rmfd_cli.model.passes import convolve
 from rmfd_cli.model.placing import placed, precision_for
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.video.ycc import ycc_of_rgb
@@ -77,12 +77,19 @@ def test_rounded_numbers_go_in_as_they_are():
 @pytest.mark.parametrize("bias", [True, False])
 @torch.inference_mode()
 def test_a_sum_is_rectified_after_adding_up(in_integers, bias):
-    conv, x, other = nn.Conv2d(8, 6, 1, bias=bias), noise(1, 8, 6, 10), noise(1, 6, 6, 10)
-    layer, taker = (Int8Conv(y, -3, 3) if in_integers else y for y in (conv, nn.Conv2d(6, 4, 1)))
-    expected = (layer(x) + other).clamp(min=0)
-    found, (seen,) = total(layer(x), other, [taker], rectified=True)
+    convs = nn.Conv2d(8, 6, 1, bias=bias), nn.Conv2d(12, 6, 1), nn.Conv2d(6, 4, 1)
+    conv, other, taker = (Int8Conv(y, -3, 3) if in_integers else y for y in convs)
+    x, y, z = (seen_by(layer, noise(1, c, 6, 10)) for layer, c in ((conv, 8), (other, 12), (taker, 6)))
+    expected = (conv(x) + other(y) + numbers_seen_by(taker, z)).clamp(min=0)
+    found, (seen,) = convolve(conv, x, [taker], beside=(other, y), more=(taker, z), rectified=True, keep=True)
     torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(seen, seen_by(taker, expected), atol=1, rtol=0)
+    torch.testing.assert_close(seen, seen_by(taker, expected), atol=1 if in_integers else 1e-6, rtol=0)
+
+
+@torch.inference_mode()
+def test_what_is_seen_is_within_half_a_step_of_what_it_was():
+    conv, x = Int8Conv(nn.Conv2d(8, 4, 1), -3, 3), noise(1, 8, 6, 10).clamp(-3, 3)
+    assert (numbers_seen_by(conv, seen_by(conv, x)) - x).abs().max() < 0.51 * conv.step
 
 
 @torch.inference_mode()

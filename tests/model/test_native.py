@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from rmfd_cli import compiled
-from rmfd_cli.model import native, native_flow, passes
+from rmfd_cli.model import calls, native_convolve, native_flow, passes
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import _steadied, _without_rain, enlarge_flow, follow
 from rmfd_cli.model.image import Image
 from rmfd_cli.model.int8 import Int8Conv
-from rmfd_cli.model.layers import ConvGru, Residual
+from rmfd_cli.model.layers import ConvGru, Rectified, Residual
 from rmfd_cli.model.placing import find_weights, placed
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.model.veil import cells_of_frame
@@ -64,17 +64,23 @@ def maps(rng, channels, height, width):
     return found.contiguous(memory_format=torch.channels_last)
 
 
-def integers(channels, low=-0.2, high=0.7):
-    return Int8Conv(torch.nn.Conv2d(channels, 8, 1), low, high)
+def integers(channels, low=-0.2, high=0.7, out=8):
+    return Int8Conv(torch.nn.Conv2d(channels, out, 1), low, high)
+
+
+def seen(rng, channels, height, width, batch=1):
+    """As a convolution sees maps, of these sides."""
+    found = torch.randint(0, 256, (batch, channels, height, width), generator=rng, dtype=torch.uint8)
+    return found.contiguous(memory_format=torch.channels_last)
 
 
 def assert_same(function, *arguments, atol=1e-6, rtol=1e-6):
     """In C as by torch's operations; what is rounded may differ by a step where it lies between two."""
-    assert native.suits(torch.zeros(1, 1, 8, 8)), "the library was not compiled"
+    assert calls.suits(torch.zeros(1, 1, 8, 8)), "the library was not compiled"
     with torch.inference_mode():
         found = list(flat(function(*arguments)))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(native, "suits", lambda *tensors: False)
+            patch.setattr(compiled, "is_there", lambda: False)
             wanted = list(flat(function(*arguments)))
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):
@@ -90,6 +96,8 @@ def assert_same(function, *arguments, atol=1e-6, rtol=1e-6):
 
 def flat(values):
     for value in values if isinstance(values, tuple) else [values]:
+        if value is None:
+            continue
         if isinstance(value, tuple):
             yield from flat(value)
         else:
@@ -118,8 +126,11 @@ def test_the_memory_is_recalled(size, px, rng):
 def test_rain_is_taken_off(size, settles, spares, rng):
     settling, sparing = cells(rng, 2, *size) if settles else None, cells(rng, 1, *size) if spares else None
     pictures = departures(rng, *size), departures(rng, *size), piece_of_larger(rng, *size)
-    assert_same(passes.take_off, maps(rng, 56, *size), *pictures, settling, sparing)
-    assert_same(passes.take_off, 40 * maps(rng, 56, *size), *pictures, settling, sparing, rtol=1e-4)
+    given = seen(rng, 32, size[0] // 4, size[1] // 4)
+    assert_same(passes.take_off, integers(32, -3.0, 5.0, out=56), given, *pictures, settling, sparing, atol=2e-6)
+    assert_same(passes.take_off, integers(32, -80.0, 90.0, out=56), given, *pictures, settling, sparing, atol=2e-5, rtol=1e-4)
+    # By a convolution that is not in integers, all maps are there before.
+    assert_same(passes.take_off, torch.nn.Identity(), maps(rng, 56, *size), *pictures, settling, sparing)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -132,7 +143,8 @@ def test_the_veil_is_lifted(size, rng):
 def test_the_estimate_is_corrected(size, rng):
     coarse = picture(rng, *size)
     before = coarse.luma.clone()
-    assert_same(passes.correct, coarse, maps(rng, 24, *size))
+    assert_same(passes.correct, coarse, integers(32, -1.0, 1.0, out=24), seen(rng, 32, size[0] // 4, size[1] // 4), atol=2e-6)
+    assert_same(passes.correct, coarse, torch.nn.Identity(), maps(rng, 24, *size))
     assert torch.equal(coarse.luma, before)
 
 
@@ -143,25 +155,106 @@ def test_cells_are_looked_at(size, tint, rng):
     assert_same(cells_of_frame, Image(luma, chroma + tint))
 
 
+@pytest.mark.parametrize("kind", [torch.nn.Conv2d, Rectified])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"kernel_size": 1, "bias": False},
+        {"kernel_size": 1, "padding": 1},
+        {"kernel_size": 2, "stride": 2},
+        {"kernel_size": 3, "padding": 1},
+        {"kernel_size": 3, "padding": 2, "dilation": 2},
+        {"kernel_size": 3, "stride": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [(3, 3), (6, 10), (12, 44)])
+@pytest.mark.parametrize("channels", [(4, 1), (8, 16), (20, 24), (24, 56), (16, 80)])
+def test_a_convolution_is_the_same(kind, shape, size, channels, rng):
+    conv = Int8Conv(kind(*channels, **shape), -1.0, 2.0)
+    assert_same(passes.convolved, conv, seen(rng, channels[0], *size), atol=1e-5)
+
+
+@pytest.mark.parametrize("columns", [1, 4, 5, 9, 10, 11, 40])
+@pytest.mark.parametrize("channels", [1, 16, 24, 56, 80])
+def test_all_processors_find_the_same_to_the_bit(columns, channels, rng):
+    weights = torch.randint(-63, 64, (channels, 20, 3, 3), generator=rng, dtype=torch.int8)
+    given = weights, torch.rand(channels, generator=rng), torch.rand(channels, generator=rng), 9, 1, 1, 1, True
+    kernels = [native_convolve.Kernel(*given, instructions=k + 1) for k in range(native_convolve.most_instructions())]
+    what = seen(rng, 20, 7, columns), native_convolve.Maps(), None, [calls.Steps(0.002, 90, 1)], False, False, True
+    wanted = torch.nn.functional.conv2d(what[0].float() - 9, weights.float(), padding=1) * given[1][:, None, None]
+    for kernel in kernels:
+        found, rounded = native_convolve.convolve(kernel, *what)
+        first, first_rounded = native_convolve.convolve(kernels[0], *what)
+        torch.testing.assert_close(found, (wanted + given[2][:, None, None]).relu())
+        assert torch.equal(found, first)
+        assert torch.equal(rounded[0], first_rounded[0])
+
+
+def test_the_largest_sums_fit(rng):
+    conv = torch.nn.Conv2d(256, 16, 3)
+    for sign in (1, -1):
+        conv.weight.data.fill_(sign)
+        assert_same(passes.convolved, Int8Conv(conv, 0.0, 2.0), torch.full_like(seen(rng, 256, 4, 16), 255), rtol=1e-6)
+
+
 @pytest.mark.parametrize("takers", [[], [integers(24)], [integers(24), integers(24, -0.1, 3.0)]], ids=["none", "one", "two"])
 @pytest.mark.parametrize(("rectified", "enlarged"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("beside", [None, "in integers", "in float32"])
+@pytest.mark.parametrize("more", [True, False])
 @pytest.mark.parametrize("keep", [True, False])
-def test_two_maps_are_added_up(takers, rectified, enlarged, keep, rng):
-    x, y = maps(rng, 24, 40, 56), maps(rng, 24, 20 if enlarged else 40, 28 if enlarged else 56)
-    found = partial(passes.total, rectified=rectified, enlarged=enlarged, keep=keep)
-    assert_same(lambda: keep_or_nothing(found(x, y, takers), keep))
+def test_what_comes_out_is_added_up_and_rounded(takers, rectified, enlarged, beside, more, keep, rng):
+    conv, other = (integers(*x, out=24) for x in ((40, -1.0, 2.0), (16, -2.0, 1.0)))
+    given = {"rectified": rectified, "enlarged": enlarged, "keep": keep}
+    if beside == "in integers":
+        given["beside"] = other, seen(rng, 16, 10, 14)
+    elif beside:
+        given["beside"] = torch.nn.Identity(), maps(rng, 24, 40, 56)
+    if more:
+        given["more"] = integers(24, -1.0, 3.0), seen(rng, 24, 20 if enlarged else 10, 28 if enlarged else 14)
+    found = partial(passes.convolve, conv, seen(rng, 40, 10, 14), takers, **given)
+    assert_same(found, atol=1e-5)
 
 
-def keep_or_nothing(found, keep):
-    """Torch's operations give the sum in any case."""
-    return found if keep else found[1]
+def test_what_is_rectified_is_so_before_it_is_added_up(rng):
+    conv = Int8Conv(Rectified(8, 24, 1), -1.0, 2.0)
+    beside, more = (integers(16, out=24), seen(rng, 16, 6, 10)), (integers(24), seen(rng, 24, 6, 10))
+    for given in ({"beside": beside}, {"more": more}, {"beside": beside, "more": more}):
+        assert_same(partial(passes.convolve, conv, seen(rng, 8, 6, 10), [integers(24)], keep=True, **given), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        torch.nn.Conv2d(6, 24, 1),
+        torch.nn.Conv2d(8, 24, (1, 3), padding=(0, 1)),
+        torch.nn.Conv2d(8, 24, 5, padding=2),
+        torch.nn.Conv2d(8, 24, 3, padding=(1, 2), dilation=(1, 2)),
+    ],
+    ids=["channels", "sides", "side", "dilations"],
+)
+def test_other_convolutions_are_left_to_torch(conv, rng):
+    layer = Int8Conv(conv, -1.0, 2.0)
+    assert layer.compiled is None
+    assert_same(passes.convolved, layer, seen(rng, conv.in_channels, 6, 10))
+
+
+def test_what_cannot_be_done_in_c_is_done_all_the_same(rng):
+    """Several pictures, three takers, and what is added as a convolution in float32 sees it."""
+    conv, three = integers(8, out=24), [integers(24)] * 3
+    assert_same(passes.convolve, conv, seen(rng, 8, 6, 10, batch=2), [integers(24)])
+    assert_same(passes.convolve, conv, seen(rng, 8, 6, 10), three)
+    assert_same(
+        partial(passes.convolve, conv, seen(rng, 8, 6, 10), more=(torch.nn.Conv2d(24, 8, 1), maps(rng, 24, 24, 40)), keep=True)
+    )
 
 
 def test_maps_go_through_blocks(rng):
     blocks = [Residual(24), Residual(24, dilation=2)]
     for block in blocks:
         block.conv = Int8Conv(block.conv, 0.0, 6.0)
-    assert_same(passes.through, blocks, maps(rng, 24, 40, 56).abs(), [integers(24, 0.0, 9.0)])
+    # A step more or less of one block goes into the next.
+    assert_same(partial(passes.through, blocks, seen(rng, 24, 10, 14), [integers(24, 0.0, 9.0)], keep=True), atol=0.05)
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
@@ -214,9 +307,9 @@ def test_pictures_may_lie_in_memory_as_they_will(change, rng):
     flows = flow(rng, 32, 32), flow(rng, 32, 32)
     assert_same(passes.register, other, other.luma, other, *flows, integers(72))
     assert_same(passes.recall, other, flows[0], other, other.luma, other, integers(16))
-    assert_same(passes.take_off, maps(rng, 56, 32, 32), other, other, other, None, None)
+    assert_same(passes.take_off, torch.nn.Identity(), maps(rng, 56, 32, 32), other, other, other, None, None)
     assert_same(passes.lift, other, cells(rng, 4, 32, 32), integers(24))
-    assert_same(passes.correct, other, maps(rng, 24, 32, 32))
+    assert_same(passes.correct, other, torch.nn.Identity(), maps(rng, 24, 32, 32))
 
 
 def test_numbers_of_another_precision_are_refused(rng):
@@ -229,7 +322,7 @@ def test_gradients_of_colour_alone_are_not_lost(rng):
     frame = picture(rng, 16, 16)
     frame.chroma.requires_grad_()
     assert cells_of_frame(frame).requires_grad
-    assert passes.correct(frame, maps(rng, 24, 16, 16)).chroma.requires_grad
+    assert passes.correct(frame, torch.nn.Identity(), maps(rng, 24, 16, 16)).chroma.requires_grad
 
 
 def test_a_video_comes_out_the_same_without_the_library(monkeypatch):
@@ -255,7 +348,7 @@ def test_a_video_comes_out_the_same_without_the_library(monkeypatch):
     ids=["a batch", "another precision", "gradients", "another device"],
 )
 def test_it_is_not_for(x):
-    assert not native.suits(x)
+    assert not calls.suits(x)
 
 
 def lumas(moved_px, height=61, width=84):
