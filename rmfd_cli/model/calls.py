@@ -59,7 +59,7 @@ def suits(*tensors: Tensor | None) -> bool:
 
 
 def _is_plain(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[0] == 1 and not is_traced(x)
+    return x.is_cpu and x.dtype == torch.float32 and x.shape[0] == 1 and not is_traced(x)
 
 
 def by_place(x: Tensor) -> Tensor:

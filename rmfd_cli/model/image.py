@@ -68,11 +68,14 @@ def enlarge(x: Tensor, factor: int) -> Tensor:
 
 def is_for_opencv(x: Tensor) -> bool:
     """Whether OpenCV can take on `[B, C, h, w]`, which for planes on a CPU takes a half to a fifth of torch's time."""
-    is_plain = x.device.type == "cpu" and x.dtype == torch.float32 and not is_traced(x)
+    is_plain = x.is_cpu and x.dtype == torch.float32 and not is_traced(x)
     return is_plain and x.shape[0] == 1 and max(x.shape) < _OPENCV_MOST_PX
 
 
 _OPENCV_MOST_PX = 1 << 15
+
+SHOWN = (0.0, 1.0), (-0.5, 0.5)
+"""The least and the largest value of luma and of chroma that can be shown."""
 
 
 def is_traced(x: Tensor) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rmfd_cli.model.calls import Plane, Rows, Steps, by_place, call
-from rmfd_cli.model.image import CELL_PX, COLOURS, Image
+from rmfd_cli.model.image import CELL_PX, COLOURS, SHOWN, Image
 from rmfd_cli.model.native_convolve import Maps
 
 _SCRATCH_ROWS = 10
@@ -79,6 +79,12 @@ def correct(coarse: Image, maps: Maps) -> Image:
     image = _like(coarse)
     call("correct", *coarse, maps, *_size(coarse), _scratch(coarse), *image)
     return image
+
+
+def leave_change(after: Image, before: Image, target: Image) -> None:
+    """As `passes.leave_change`."""
+    for now, then, change, (low, high) in zip(after, before, target, SHOWN, strict=True):
+        call("change", Rows(now), Rows(then), now.shape[1], low, high, Rows(change))
 
 
 class Remembered(NamedTuple):

@@ -388,6 +388,18 @@ FOR_EVERY_CPU void rmfd_correct(
     }
 }
 
+/* How planes depart from others, once they are held within what can be shown. */
+FOR_EVERY_CPU void rmfd_change(Plane after, Plane before, int32_t planes, float low, float high, Plane change)
+{
+    for (int32_t k = 0; k < planes; k++)
+        for (int32_t y = 0; y < after.height; y++) {
+            const float *restrict now = after.first + k * after.plane + y * after.stride;
+            const float *restrict then = before.first + k * before.plane + y * before.stride;
+            float *restrict out = (float *)change.first + k * change.plane + y * change.stride;
+            for (ptrdiff_t x = 0; x < after.width; x++) out[x] = within(now[x], low, high) - then[x];
+        }
+}
+
 /* From here on maps have their channels side by side in memory. */
 
 /* Rounds a row of places of `of` channels, and puts the first `count` of each after the other, `apart` from each other. */

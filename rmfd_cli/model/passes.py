@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from rmfd_cli.model import native, native_convolve, rest, witness
 from rmfd_cli.model.align import displacement, warp
 from rmfd_cli.model.calls import Steps, suits
-from rmfd_cli.model.image import CELL_PX, Image, enlarge, halve, is_traced, to_blocks, to_pixels
+from rmfd_cli.model.image import CELL_PX, SHOWN, Image, enlarge, halve, is_traced, to_blocks, to_pixels
 from rmfd_cli.model.int8 import Int8Conv, numbers_seen_by, seen_by, zero_seen_by
 from rmfd_cli.model.layers import ConvGru, Residual
 from rmfd_cli.model.native_convolve import Kernel, Maps, Seen
@@ -190,6 +190,21 @@ def correct(coarse: Image, out: nn.Module, seen: Tensor) -> Image:
     maps = found.all if found.all is not None else out(seen)
     dtype = coarse.luma.dtype
     return Image(coarse.luma + to_pixels(maps[:, :LUMA], 4).to(dtype), coarse.chroma + to_pixels(maps[:, LUMA:], 2).to(dtype))
+
+
+def leave_change(after: Image, before: Image, target: Image) -> None:
+    """Leaves in a target how one picture departs from another, once it is clipped to what can be shown.
+
+    Args:
+        after: the one; it may be written to.
+        before: the other, of its size.
+        target: likewise, on the CPU.
+    """
+    if suits(*after, *before, *target) and all(x.stride(3) == 1 for x in target):
+        native.leave_change(after, before, target)
+        return
+    for now, then, change, (low, high) in zip(after, before, target, SHOWN, strict=True):
+        change.copy_(now.clamp_(low, high).sub_(then))
 
 
 def convolve(

@@ -14,6 +14,7 @@ from rmfd_cli.model import tiling
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import Flow, flows_of, luma_for_flow
 from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.passes import leave_change
 from rmfd_cli.model.placing import choose_device, find_weights, placed, precision_for
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut
@@ -24,6 +25,8 @@ from rmfd_cli.windows import Window as SceneWindow
 from rmfd_cli.windows import sliding
 
 Item = TypeVar("Item")
+
+_CPU = torch.device("cpu")
 
 
 class View(NamedTuple):
@@ -293,10 +296,7 @@ def _refine(model: Rmfd, found: Found) -> Ycc:
     for tile in found.tiles:
         before = tiling.pixels(frame, tile.box, found.recovered.hazy.luma.device)
         after = tiling.refine(model, tile, found.recovered).cropped(*before.luma.shape[-2:])
-        luma = after.luma.clamp_(0, 1).sub_(before.luma)
-        chroma = after.chroma.clamp_(-0.5, 0.5).sub_(before.chroma)
-        tile.box.cut(torch.from_numpy(change.luma)).copy_(luma[0, 0])
-        tile.box.cut(torch.from_numpy(change.chroma), 2).copy_(chroma[0])
+        leave_change(after, before, tiling.pixels(change, tile.box, _CPU))
     return change
 
 

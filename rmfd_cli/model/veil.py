@@ -100,11 +100,10 @@ def lift_of(veil: Tensor, airlight: Tensor) -> Tensor:
         airlight: A, `[B, 3, 1, 1]`, RGB.
     """
     transmission, flow = veil.chunk(2, 1)
-    luma, chroma = split(airlight)
-    nothing = torch.zeros_like(transmission)
-    factor = physics.remove_veil(nothing + 1, transmission, nothing)
-    offsets = (physics.remove_veil(nothing, transmission, *x) for x in ((luma, flow), (chroma, 0.0)))
-    return torch.cat([factor, *offsets], 1)
+    # At once: of a picture of 1 in no light, and of pictures of 0 in the luma, Cb and Cr of the veil.
+    picture = F.pad(transmission.new_ones(1, 1, 1, 1), (0, 0, 0, 0, 0, 3))
+    colour, flicker = F.pad(torch.cat(split(airlight), 1), (0, 0, 0, 0, 1, 0)), F.pad(flow, (0, 0, 0, 0, 1, 2))
+    return physics.remove_veil(picture, transmission, colour, flicker)
 
 
 def _within_unit(x: Tensor) -> Tensor:

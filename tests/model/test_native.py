@@ -149,6 +149,23 @@ def test_the_estimate_is_corrected(size, rng):
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_what_is_left_of_it_can_be_shown(size, rng):
+    after, before = picture(rng, *size, low=-0.5, high=1.5), piece_of_larger(rng, *size)
+    after = Image(after.luma, 4 * after.chroma)
+
+    def change():
+        target = piece_of_larger(rng, *size)
+        passes.leave_change(Image(*(x.clone() for x in after)), before, target)
+        return tuple(target)
+
+    assert_same(change)
+    luma, chroma = change()
+    assert (before.luma + luma).min() >= 0
+    assert (before.luma + luma).max() <= 1
+    assert (before.chroma + chroma).abs().max() <= 0.5
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("tint", [-0.2, 0.0, 0.2], ids=["red or blue is darkest", "any", "green is darkest"])
 def test_cells_are_looked_at(size, tint, rng):
     luma, chroma = piece_of_larger(rng, *size)
