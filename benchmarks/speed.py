@@ -3,7 +3,8 @@
     python benchmarks/speed.py [--clip FILE] [--sizes 640x480 1920x1080] [--seconds 12] [--repeats 5] [--model small]
 
 The clip is looped and scaled. Both programs run in turn, whole processes, so that a noisy machine strikes both; the medians of
-the pairwise ratios count. Larger frames come fewer, by their pixels. Stages are timed one by one at the first size, all cores.
+the pairwise ratios count. Larger frames come fewer, by their pixels. Stages are timed one by one at the first size, on as many
+threads as each of them has.
 """
 
 import argparse
@@ -15,18 +16,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from rmfd_cli.model import passes
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import enlarge_flow, estimate_flow, luma_for_flow, reverse_flow
 from rmfd_cli.model.int8 import Int8Conv
+from rmfd_cli.model.native_convolve import Kernel
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.placing import find_weights, placed, precision_for
-from rmfd_cli.model.process import keep_freed_memory
+from rmfd_cli.model.process import keep_freed_memory, share_cores
 from rmfd_cli.model.tiling import frame_box, pixels
 from rmfd_cli.model.values import State, Window
 from rmfd_cli.options import USUAL_CODEC
@@ -97,6 +101,7 @@ def stages(source: Path, name: str) -> None:
     """Milliseconds per frame of each stage alone, and how near the network comes to what convolutions reach here."""
     # As `rmfd derain` does.
     keep_freed_memory()
+    share_cores()
     with VideoReader(str(source)) as reader:
         began = time.perf_counter()
         frames = [frame for frame, _ in zip(reader, range(60), strict=False)]
@@ -127,7 +132,7 @@ def stages(source: Path, name: str) -> None:
         "change to planes": median_seconds(lambda: add_change(frames[0].planes, info.format, info.colour, change)),
     }
     threads = torch.get_num_threads()
-    print(f"\nstage alone at {size[1]}x{size[0]}, {threads} threads, {str(precision).removeprefix('torch.')}, ms per frame")
+    print(f"\nstage alone at {size[1]}x{size[0]}, threads: {threads}, {str(precision).removeprefix('torch.')}, ms per frame")
     for stage, seconds in rows.items():
         print(f"{stage:44s} {1e3 * seconds:8.2f}")
     gmac, peak = count_gmac(exact, window), peak_gmac(precision)
@@ -139,26 +144,30 @@ def stages(source: Path, name: str) -> None:
 
 
 def convolutions(model: Rmfd, window: Window, state: State) -> Callable[[], object]:
-    """All convolutions of a step, on the inputs that they have in it, one after the other."""
-    calls: list[tuple[torch.nn.Module, Tensor]] = []
-    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d | Int8Conv)]
-    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: calls.append((layer, inputs[0]))) for layer in layers]
-    model.step(window, state)
-    for hook in hooks:
-        hook.remove()
-    return lambda: [layer(x) for layer, x in calls]
+    """All convolutions of a step, on what they see in it, one after the other; what is done to their results left out."""
+    calls: list[tuple[nn.Module, Tensor]] = []
+
+    def noted(conv: nn.Module, seen: Tensor) -> Kernel | None:
+        calls.append((conv, seen))
+        return kernel_of(conv, seen)
+
+    kernel_of = passes.kernel_of
+    with mock.patch.object(passes, "kernel_of", noted):
+        model.step(window, state)
+    return lambda: [passes.convolve(*call) for call in calls]
 
 
 def peak_gmac(precision: torch.dtype) -> float:
-    """Billions of multiply-accumulates a second of one convolution."""
-    layer: torch.nn.Module
-    layer, x = torch.nn.Conv2d(64, 64, 3, padding=1), torch.rand(1, 64, 120, 160).to(memory_format=torch.channels_last)
+    """Billions of multiply-accumulates a second of one convolution, by oneDNN or by our own, whichever is faster."""
+    layer: nn.Module
+    layer, x = nn.Conv2d(64, 64, 3, padding=1), torch.rand(1, 64, 120, 160).to(memory_format=torch.channels_last)
     if precision == torch.int8:
         layer = Int8Conv(layer, 0, 1)
         x = layer.rounded(x)
     else:
         layer, x = layer.to(precision, memory_format=torch.channels_last), x.to(precision)
-    return 64 * 64 * 9 * 120 * 160 / 1e9 / median_seconds(lambda: layer(x))
+    seconds = min(median_seconds(lambda: layer(x)), median_seconds(lambda: passes.convolve(layer, x, keep=True)))
+    return 64 * 64 * 9 * 120 * 160 / 1e9 / seconds
 
 
 def count_gmac(model: Rmfd, window: Window) -> float:

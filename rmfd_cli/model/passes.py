@@ -233,7 +233,7 @@ def convolve(
     Returns:
         The sum, if it is kept; and as each of `takers` sees it.
     """
-    kernel, steps = _kernel(conv, seen), [_steps(taker) for taker in takers]
+    kernel, steps = kernel_of(conv, seen), [_steps(taker) for taker in takers]
     added = Seen(more[1], one) if more and (one := _steps(more[0])) else None
     is_known = all(steps) and len(steps) <= 2 and (added is None) == (more is None)
     if kernel and is_known and not (beside and kernel.rectified):
@@ -251,6 +251,11 @@ def convolve(
     return found if keep else None, tuple(seen_by(taker, found) for taker in takers)
 
 
+def kernel_of(conv: nn.Module, seen: Tensor) -> Kernel | None:
+    """A convolution in C, if it can be done there to what it sees."""
+    return conv.compiled if isinstance(conv, Int8Conv) and suits() and len(seen) == 1 and not is_traced(seen) else None
+
+
 def convolved(conv: nn.Module, seen: Tensor) -> Tensor:
     """What comes out of a convolution, `[B, C', h', w']`."""
     found, _ = convolve(conv, seen, keep=True)
@@ -260,7 +265,7 @@ def convolved(conv: nn.Module, seen: Tensor) -> Tensor:
 
 def maps_of(conv: nn.Module, seen: Tensor) -> Maps:
     """What a convolution finds: in C not yet, but while it is needed."""
-    kernel = _kernel(conv, seen)
+    kernel = kernel_of(conv, seen)
     return Maps(None, kernel, seen) if kernel and kernel.side == 1 and not kernel.rectified else Maps(conv(seen))
 
 
@@ -309,11 +314,6 @@ def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, 
         last = warp(hidden, backwards).contiguous(memory_format=torch.channels_last) * HIDDEN_DECAY
     renewed: Tensor = gru(start, last)
     return renewed, seen_by(taker, torch.cat([renewed.to(deep.dtype), deep[:, width:]], 1))
-
-
-def _kernel(conv: nn.Module, seen: Tensor) -> Kernel | None:
-    """A convolution in C, if it can be done there to what it sees."""
-    return conv.compiled if isinstance(conv, Int8Conv) and suits() and len(seen) == 1 and not is_traced(seen) else None
 
 
 def _steps(layer: nn.Module) -> Steps | None:
