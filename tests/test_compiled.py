@@ -1,13 +1,19 @@
 """What was compiled is found, and can be missing."""
 
 import importlib.util
+import runpy
 import shutil
 import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from rmfd_cli import compiled
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -16,6 +22,17 @@ def anew():
     compiled._library.cache_clear()
     yield
     compiled._library.cache_clear()
+
+
+def test_all_that_is_compiled_goes_into_a_source_distribution(monkeypatch):
+    given = {}
+    setuptools = SimpleNamespace(Extension=lambda name, sources, **more: [*sources, *more["depends"]], setup=given.update)
+    monkeypatch.setitem(sys.modules, "setuptools", setuptools)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    there = {path.relative_to(ROOT).as_posix() for suffix in "ch" for path in (ROOT / "rmfd_cli").rglob(f"*.{suffix}")}
+    assert len(there) > 4
+    assert set(given["ext_modules"][0]) == there
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="there is no compiler")
