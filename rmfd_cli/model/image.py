@@ -126,7 +126,7 @@ def to_blocks(planes: Sequence[tuple[Tensor, int]]) -> Tensor:
     blocks = torch.empty(batch, height, width, sum(sizes), dtype=first.dtype, device=first.device)
     for (x, factor), part in zip(planes, torch.split(blocks, sizes, 3), strict=True):
         word = _WORDS[factor * blocks.element_size()]
-        words = x.contiguous().view(word).view(batch, -1, height, factor, width)
+        words = x.reshape(batch, -1).view(word).view(batch, -1, height, factor, width)
         for channel, target in enumerate(torch.split(part.view(word), factor, 3)):
             target.copy_(words[:, channel].permute(0, 1, 3, 2))
     return blocks.permute(0, 3, 1, 2)

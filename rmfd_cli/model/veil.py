@@ -103,7 +103,7 @@ def lift_of(veil: Tensor, airlight: Tensor) -> Tensor:
     # At once: of a picture of 1 in no light, and of pictures of 0 in the luma, Cb and Cr of the veil.
     picture = F.pad(transmission.new_ones(1, 1, 1, 1), (0, 0, 0, 0, 0, 3))
     colour, flicker = F.pad(torch.cat(split(airlight), 1), (0, 0, 0, 0, 1, 0)), F.pad(flow, (0, 0, 0, 0, 1, 2))
-    return physics.remove_veil(picture, transmission, colour, flicker).contiguous()
+    return physics.remove_veil(picture, transmission, colour, flicker)
 
 
 def _within_unit(x: Tensor) -> Tensor:

@@ -59,6 +59,13 @@ def test_to_blocks_is_pixel_unshuffle(dtype):
     assert torch.equal(to_blocks([(luma, 4), (chroma, 2)]), expected)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_plane_may_be_part_of_maps_with_channels_together(batch):
+    """One plane counts as contiguous however far apart its channels, of which there is one, would lie."""
+    plane = noise(batch, 1, 8, 12).contiguous(memory_format=torch.channels_last).as_strided((batch, 1, 8, 12), (96, 1, 12, 1))
+    assert torch.equal(to_blocks([(plane, 4)]), F.pixel_unshuffle(plane, 4))
+
+
 def test_blocks_and_pixels_pass_gradients_on():
     x = noise(1, 1, 8, 8).requires_grad_(True)
     weights = noise(1, 1, 8, 8)
