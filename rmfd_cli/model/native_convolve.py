@@ -72,6 +72,7 @@ class Kernel:
     ) -> None:
         self.channels, self.taken, self.side, _ = weights.shape
         self.rectified = rectified
+        self.is_pointwise = (self.side, stride, padding, rectified) == (1, 1, 0, False)
         self._stride, self._padding, self._reach = stride, padding, (self.side - 1) * dilation
         units, quads = -(-self.channels // _UNIT), self.taken // _QUAD
         spare = units * _UNIT - self.channels
@@ -112,7 +113,7 @@ class Maps(NamedTuple):
     all: Tensor | None = None
     """All of it; or None, and then it is found row by row, while it is needed. None and no kernel: nothing."""
     kernel: Kernel | None = None
-    """Of side 1, not rectified."""
+    """One that `is_pointwise`."""
     seen: Tensor | None = None
     """What goes into it."""
 

@@ -253,7 +253,9 @@ def convolve(
 
 def kernel_of(conv: nn.Module, seen: Tensor) -> Kernel | None:
     """A convolution in C, if it can be done there to what it sees."""
-    return conv.compiled if isinstance(conv, Int8Conv) and suits() and len(seen) == 1 and not is_traced(seen) else None
+    # Numbers that are not rounded yet are left to the layer itself.
+    is_one = len(seen) == 1 and seen.dtype == torch.uint8 and not is_traced(seen)
+    return conv.compiled if isinstance(conv, Int8Conv) and is_one and suits() else None
 
 
 def convolved(conv: nn.Module, seen: Tensor) -> Tensor:
@@ -266,7 +268,7 @@ def convolved(conv: nn.Module, seen: Tensor) -> Tensor:
 def maps_of(conv: nn.Module, seen: Tensor) -> Maps:
     """What a convolution finds: in C not yet, but while it is needed."""
     kernel = kernel_of(conv, seen)
-    return Maps(None, kernel, seen) if kernel and kernel.side == 1 and not kernel.rectified else Maps(conv(seen))
+    return Maps(None, kernel, seen) if kernel and kernel.is_pointwise else Maps(conv(seen))
 
 
 def through(

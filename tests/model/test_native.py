@@ -256,11 +256,23 @@ def test_other_convolutions_are_left_to_torch(conv, rng):
     assert_same(passes.convolved, layer, seen(rng, conv.in_channels, 6, 10))
 
 
+@pytest.mark.parametrize(
+    "shape", [{"kernel_size": 3, "padding": 1}, {"kernel_size": 1, "stride": 2}, {"kernel_size": 1, "padding": 1}]
+)
+@pytest.mark.parametrize("kind", [torch.nn.Conv2d, Rectified])
+def test_what_is_beside_may_be_any_convolution(shape, kind, rng):
+    other = Int8Conv(kind(16, 24, **shape), -1.0, 2.0)
+    conv, there = integers(8, out=24), seen(rng, 16, 12, 20)
+    size = other(there).shape[2:]
+    assert_same(partial(passes.convolve, conv, seen(rng, 8, *size), beside=(other, there), keep=True), atol=1e-5)
+
+
 def test_what_cannot_be_done_in_c_is_done_all_the_same(rng):
-    """Several pictures, three takers, and what is added as a convolution in float32 sees it."""
+    """Several pictures, three takers, numbers that are not rounded, and what is added as a convolution in float32 sees it."""
     conv, three = integers(8, out=24), [integers(24)] * 3
     assert_same(passes.convolve, conv, seen(rng, 8, 6, 10, batch=2), [integers(24)])
     assert_same(passes.convolve, conv, seen(rng, 8, 6, 10), three)
+    assert_same(passes.convolved, conv, maps(rng, 8, 24, 40))
     assert_same(
         partial(passes.convolve, conv, seen(rng, 8, 6, 10), more=(torch.nn.Conv2d(24, 8, 1), maps(rng, 24, 24, 40)), keep=True)
     )
