@@ -1,5 +1,5 @@
 /* Convolutions in 8-bit integers, and what is done to their results while these are near: `passes.convolve` on a CPU, for one
-   picture. `native.py` calls it; tests/model/test_native.py holds it to torch's.
+   picture. `native_convolve.py` calls it; tests/model/test_native.py holds it to torch's.
 
    Maps have their channels side by side in memory. Products of bytes have instructions of their own, which no compiler finds in
    a loop; so there is a kernel for each kind of processor that has them. Sums are exact, and the same on each. */
@@ -117,7 +117,8 @@ FOR_EVERY_CPU static void add_row(float *restrict row, const float *restrict mor
    directions, before `more` is added. Scratch: in bytes, `(side - 1) * dilation + 2` rows of `x`, each `2 * padding` places longer; in
    numbers, three rows of what comes out, and a unit. */
 void rmfd_convolve(
-    const Conv *conv, const uint8_t *x, int32_t rows, int32_t columns, Maps beside, Rounded more, int32_t enlarged, int32_t rectified, uint8_t *scratch, float *numbers, float *sum, Rounded one, Rounded other)
+    const Conv *conv, const uint8_t *x, int32_t rows, int32_t columns, Maps beside, Rounded more, int32_t enlarged,
+    int32_t rectified, uint8_t *scratch, float *numbers, float *sum, Rounded one, Rounded other)
 {
     const int32_t side = conv->side, reach = (side - 1) * conv->dilation, ring = reach + 1, stride = conv->stride, padding = conv->padding;
     const int32_t out_rows = (rows + 2 * padding - reach - 1) / stride + 1, out_columns = (columns + 2 * padding - reach - 1) / stride + 1;
@@ -130,11 +131,12 @@ void rmfd_convolve(
     int32_t copied = 0;
     memset(scratch, conv->zero, (ring + 1) * padded);
     for (int32_t y = 0; y < out_rows; y++) {
+        const int32_t top = y * stride - padding;
+        for (; padding && copied < rows && copied <= top + reach; copied++)
+            memcpy(scratch + copied % ring * padded + padding * place, x + copied * length, length);
         for (int32_t tap = 0; tap < sight.taps; tap++) {
-            const int32_t from = y * stride + tap / side * conv->dilation - padding;
+            const int32_t from = top + tap / side * conv->dilation;
             const uint8_t *row = nothing;
-            for (; padding && copied < rows && copied <= from; copied++)
-                memcpy(scratch + copied % ring * padded + padding * place, x + copied * length, length);
             if (from >= 0 && from < rows) row = padding ? scratch + from % ring * padded : x + from * length;
             sight.first[tap] = row + tap % side * conv->dilation * place;
         }

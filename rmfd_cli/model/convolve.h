@@ -24,8 +24,8 @@ typedef struct {
    a unit. */
 void pointwise_row(const Conv *conv, const uint8_t *x, int32_t columns, float *out);
 
-/* What a convolution of side 1 finds, which is not rectified: `all` of it; or, if that is NULL, what to find it by, row by row while it is near,
-   with room for a row and a unit. Nothing if both are missing. */
+/* What a convolution of side 1 finds, which is not rectified: `all` of it; or, if that is NULL, what to find it by, row by row while
+   it is near, with room for a row and a unit. Nothing if both are missing. */
 typedef struct {
     const float *all;
     const Conv *conv;
