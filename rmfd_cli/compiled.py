@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_VERSION = 2
+_VERSION = 3
 """As in compiled.h: a library of before does not serve what came after."""
 
 
@@ -33,10 +33,10 @@ def call(name: str, *arguments: Any) -> None:
     getattr(library, f"rmfd_{name}")(*(_as_c(x) for x in arguments))
 
 
-def ask(name: str) -> int:
-    """The number that a function of the library gives, which takes nothing; 0 where there is no library."""
+def ask(name: str, number: int) -> int:
+    """What a function of the library says of a number; 0 where there is no library."""
     library = _library()
-    return 0 if library is None else int(getattr(library, f"rmfd_{name}")())
+    return 0 if library is None else int(getattr(library, f"rmfd_{name}")(number))
 
 
 def _as_c(x: Any) -> Any:

@@ -20,6 +20,7 @@ typedef struct {
 typedef void (*Row)(const Conv *, const Sight *, int32_t columns, float *out);
 
 #if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 INLINE int32_t four_of(const uint8_t *x)
@@ -29,50 +30,84 @@ INLINE int32_t four_of(const uint8_t *x)
     return four;
 }
 
+/* What both kernels of 256 bits are made of. */
+#define SPREAD_256(from) _mm256_set1_epi32(four_of(from))
+#define LOAD_256(from) _mm256_loadu_si256((const __m256i *)(from))
+#define STORE_256(to, sum, scale, bias) \
+    _mm256_storeu_ps(to, _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(scale)), _mm256_loadu_ps(bias)))
+
 /* clang-format off */
-#define NAME row_by_vnni
+#define NAME row_by_avx2
+#define TARGET "avx2"
+#define VECTOR __m256i
+#define LOAD LOAD_256
+#define SPREAD SPREAD_256
+/* Two products of a byte and a weight of up to 63 fit into 16 bits. */
+#define ADD_PRODUCTS(sum, x, w) \
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)))
+#define STORE STORE_256
+#define PIXELS 5
+#define EACH_PIXEL(DO) DO(0) DO(1) DO(2) DO(3) DO(4)
+#include "model/kernel.h"
+
+/* Assemblers that came before these do not know the instruction. */
+#if defined(__clang__) ? __clang_major__ >= 13 : __GNUC__ >= 11
+#define HAS_AVX_VNNI
+#define NAME row_by_avx_vnni
+#define TARGET "avx2"
+#define VECTOR __m256i
+#define LOAD LOAD_256
+#define SPREAD SPREAD_256
+/* In place, which is not what compilers make of the function for it; in the code that does without AVX-512. */
+#define ADD_PRODUCTS(sum, x, w) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w))
+#define STORE STORE_256
+#define PIXELS 6
+#define EACH_PIXEL(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#include "model/kernel.h"
+#endif
+
+#define NAME row_by_avx512
 #define TARGET "avx512f,avx512vnni"
 #define VECTOR __m512i
 #define LOAD(from) _mm512_loadu_si512(from)
 #define SPREAD(from) _mm512_set1_epi32(four_of(from))
-/* In place, which is not what compilers make of the function for it. */
 #define ADD_PRODUCTS(sum, x, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w))
 #define STORE(to, sum, scale, bias) \
     _mm512_storeu_ps(to, _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(scale)), _mm512_loadu_ps(bias)))
 #define PIXELS 10
 #define EACH_PIXEL(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9)
 #include "model/kernel.h"
-
-#define NAME row_by_avx2
-#define TARGET "avx2"
-#define VECTOR __m256i
-#define LOAD(from) _mm256_loadu_si256((const __m256i *)(from))
-#define SPREAD(from) _mm256_set1_epi32(four_of(from))
-/* Two products of a byte and a weight of up to 63 fit into 16 bits. */
-#define ADD_PRODUCTS(sum, x, w) \
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)))
-#define STORE(to, sum, scale, bias) \
-    _mm256_storeu_ps(to, _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(scale)), _mm256_loadu_ps(bias)))
-#define PIXELS 5
-#define EACH_PIXEL(DO) DO(0) DO(1) DO(2) DO(3) DO(4)
-#include "model/kernel.h"
 /* clang-format on */
 
-/* By the instructions that they are made of, as `Conv` counts them. */
-static const Row ROWS[] = {NULL, row_by_avx2, row_by_vnni};
+static const Row ROWS[] = {
+    [AVX2] = row_by_avx2,
+#ifdef HAS_AVX_VNNI
+    [AVX_VNNI] = row_by_avx_vnni,
+#endif
+    [AVX512_VNNI] = row_by_avx512,
+};
 
-int32_t rmfd_most_instructions(void)
+/* Compilers of today cannot all ask for it by name. */
+static int has_avx_vnni(void)
 {
+    unsigned int eax = 0, ebx, ecx, edx;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1);
+}
+
+int32_t rmfd_can_run(int32_t instructions)
+{
+    if (instructions < AVX2 || instructions > AVX512_VNNI || !ROWS[instructions]) return 0;
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni") ? 2 : 1;
+    if (instructions == AVX_VNNI) return has_avx_vnni();
+    return instructions == AVX2 || (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"));
 }
 
 #else
 
-static const Row ROWS[] = {NULL};
+static const Row ROWS[1];
 
-int32_t rmfd_most_instructions(void) { return 0; }
+int32_t rmfd_can_run(int32_t instructions) { return instructions < 0; }
 
 #endif
 

@@ -10,9 +10,12 @@ enum {
     QUAD = 4   /* Channels that go in together: an instruction adds up four products. */
 };
 
+/* Instructions for products of bytes. */
+enum { AVX2 = 1, AVX_VNNI, AVX512_VNNI };
+
 /* Weights are ordered by tap, four channels in, channel out, channel in, of as many channels out as whole units have. A sum begins with
    `start`, is multiplied by `scale`, and `bias` is added; what is below zero is cut off if it is `rectified`. Beside a picture,
-   `zero` is seen. `instructions` are those of AVX2, 1, or AVX-512 VNNI, 2. */
+   `zero` is seen. */
 typedef struct {
     const int8_t *weights;
     const int32_t *start;

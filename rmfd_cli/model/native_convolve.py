@@ -1,6 +1,7 @@
 """Convolutions in 8-bit integers in C, for one picture: what comes out of one is added up and rounded while it is near."""
 
 import ctypes
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,18 +14,20 @@ from rmfd_cli.model.calls import Keep, Steps, by_place, call
 
 _UNIT, _QUAD, _MOST_SIDE = 16, 4, 3
 """As in convolve.h: channels that come out, and that go in, are counted by so many. And the largest kernel's side."""
+_AVX2, _AVX_VNNI, _AVX512_VNNI = 1, 2, 3
 
 
 def can_convolve(conv: nn.Conv2d) -> bool:
     """Whether the library is there and can do such a convolution on this processor."""
     alike = all(len(set(both)) == 1 for both in (conv.kernel_size, conv.stride, conv.padding, conv.dilation))
     fits = alike and conv.kernel_size[0] <= _MOST_SIDE and conv.in_channels % _QUAD == 0
-    return fits and most_instructions() > 0
+    return fits and bool(instructions())
 
 
-def most_instructions() -> int:
-    """What of the library this processor can run: 2 is what AVX-512 has for products of bytes, 1 AVX2 alone, 0 nothing."""
-    return compiled.ask("most_instructions")
+@functools.cache
+def instructions() -> tuple[int, ...]:
+    """What of the library this processor can run, numbered as in convolve.h, the slowest first; none without one."""
+    return tuple(kind for kind in (_AVX2, _AVX_VNNI, _AVX512_VNNI) if compiled.ask("can_run", kind))
 
 
 class _Conv(ctypes.Structure):
@@ -55,7 +58,7 @@ class Kernel:
         padding: see there.
         dilation: see there.
         rectified: whether what comes out below zero is cut off.
-        instructions: as from `most_instructions`; None for the most there are.
+        which: one of `instructions`; None for the fastest.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Kernel:
         padding: int,
         dilation: int,
         rectified: bool,
-        instructions: int | None = None,
+        which: int | None = None,
     ) -> None:
         self.channels, self.taken, self.side, _ = weights.shape
         self.rectified = rectified
@@ -85,8 +88,7 @@ class Kernel:
             F.pad(torch.zeros_like(scale) if bias is None else bias, (0, spare)),
         )
         sizes = (quads, units, self.channels, self.side, stride, padding, dilation, rectified, zero)
-        which = most_instructions() if instructions is None else instructions
-        self._described = _Conv(*(x.data_ptr() for x in self._kept), *sizes, which)
+        self._described = _Conv(*(x.data_ptr() for x in self._kept), *sizes, which or instructions()[-1])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Kernel":
         # Nothing of it ever changes.

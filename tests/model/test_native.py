@@ -192,12 +192,12 @@ def test_a_convolution_is_the_same(kind, shape, size, channels, rng):
     assert_same(passes.convolved, conv, seen(rng, channels[0], *size), atol=1e-5)
 
 
-@pytest.mark.parametrize("columns", [1, 4, 5, 9, 10, 11, 40])
+@pytest.mark.parametrize("columns", [1, 4, 5, 6, 7, 9, 10, 11, 40])
 @pytest.mark.parametrize("channels", [1, 16, 24, 56, 80])
 def test_all_processors_find_the_same_to_the_bit(columns, channels, rng):
     weights = torch.randint(-63, 64, (channels, 20, 3, 3), generator=rng, dtype=torch.int8)
     given = weights, torch.rand(channels, generator=rng), torch.rand(channels, generator=rng), 9, 1, 1, 1, True
-    kernels = [native_convolve.Kernel(*given, instructions=k + 1) for k in range(native_convolve.most_instructions())]
+    kernels = [native_convolve.Kernel(*given, which=which) for which in native_convolve.instructions()]
     what = seen(rng, 20, 7, columns), native_convolve.Maps(), None, [calls.Steps(0.002, 90, 1)], False, False, True
     wanted = torch.nn.functional.conv2d(what[0].float() - 9, weights.float(), padding=1) * given[1][:, None, None]
     for kernel in kernels:
