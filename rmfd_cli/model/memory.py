@@ -9,7 +9,8 @@ from safetensors.torch import load, save
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.checkpoint import load_model, sha256
 from rmfd_cli.model.placing import choose_device, find_weights, precision_for
-from rmfd_cli.model.streaming import Memory, View, load_as_wished, restore_from
+from rmfd_cli.model.spread import spread
+from rmfd_cli.model.streaming import Memory, Place, View, load_as_wished, restore_from
 from rmfd_cli.model.values import State
 from rmfd_cli.stages import Spent
 from rmfd_cli.types import RestoreFrom, Ycc
@@ -37,14 +38,14 @@ def restorer_from(
         WeightsError: there is no such model or it is damaged.
         MachineError: there is no such device.
     """
-    network, where, wish = load_as_wished(model, device, memory_bytes, videos)
+    places, wish = load_as_wished(model, device, memory_bytes, videos)
 
-    def restore(frames: Iterable[Ycc], memory: bytes | None) -> Iterator[tuple[Ycc, Callable[[], bytes]]]:
-        before = None if memory is None else from_bytes(memory, where)
-        for change, after in restore_from(before, frames, network, where, wish, warn, spent):
+    def restore(at: Place, frames: Iterable[Ycc], memory: bytes | None) -> Iterator[tuple[Ycc, Callable[[], bytes]]]:
+        before = None if memory is None else from_bytes(memory, at.device)
+        for change, after in restore_from(before, frames, at.model, at.device, wish, warn, spent):
             yield change, partial(to_bytes, after)
 
-    return restore
+    return spread([partial(restore, at) for at in places])
 
 
 def identity(model: str, device: str, memory_bytes: int | None = None, videos: int = 1) -> dict[str, str]:

@@ -66,3 +66,10 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise MachineError(f"device {name!r} cannot be used here ({reason}); try --device cpu") from error
     return device
+
+
+def devices_like(device: torch.device) -> tuple[torch.device, ...]:
+    """All that a device stands for: `cuda` without a number means every GPU that there is."""
+    if device.type != "cuda" or device.index is not None:
+        return (device,)
+    return tuple(torch.device("cuda", number) for number in range(torch.cuda.device_count()))

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -15,9 +16,10 @@ from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import Flow, flows_of, luma_for_flow
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.passes import leave_change
-from rmfd_cli.model.placing import choose_device, find_weights, placed, precision_for
+from rmfd_cli.model.placing import choose_device, devices_like, find_weights, placed, precision_for
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut
+from rmfd_cli.model.spread import spread
 from rmfd_cli.model.values import Cleared, Recovered, State
 from rmfd_cli.stages import Spent, spending
 from rmfd_cli.types import Restore, Ycc
@@ -71,6 +73,13 @@ class Found(NamedTuple):
     """As in `Memory`."""
 
 
+class Place(NamedTuple):
+    """A model where it runs."""
+
+    model: Rmfd
+    device: torch.device
+
+
 class _NoRoom(Exception):  # noqa: N818 - not the user's yet: there may be another room
     pass
 
@@ -97,16 +106,16 @@ def restorer(
         WeightsError: there is no such model or it is damaged.
         MachineError: there is no such device.
     """
-    network, where, wish = load_as_wished(model, device, memory_bytes, videos)
-    return lambda frames: restore(frames, network, where, wish, warn, spent)
+    places, wish = load_as_wished(model, device, memory_bytes, videos)
+    return spread([partial(restore, model=at.model, device=at.device, wish=wish, warn=warn, spent=spent) for at in places])
 
 
-def load_as_wished(model: str, device: str, memory_bytes: int | None, videos: int) -> tuple[Rmfd, torch.device, Wish]:
-    """A model on its device and in that one's precision, and what is left to us when memory runs out; as of `restorer`."""
-    where = choose_device(device)
+def load_as_wished(model: str, device: str, memory_bytes: int | None, videos: int) -> tuple[tuple[Place, ...], Wish]:
+    """A model on all devices that so many videos can use, and what is left to us when memory runs out; as of `restorer`."""
+    devices = devices_like(choose_device(device))[:videos]
     network = load_model(find_weights(model))
     wish = Wish(memory_bytes, videos, any_device=device == "auto")
-    return placed(network, where, precision_for(where, network)), where, wish
+    return tuple(Place(placed(network, where, precision_for(where, network)), where) for where in devices), wish
 
 
 def restore(
