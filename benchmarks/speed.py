@@ -142,7 +142,7 @@ def stages(source: Path, name: str) -> None:
     reached = gmac / rows["network"]
     print(f"the network's convolutions reach {alone / peak:.0%}, and with all that is done to pixels {reached / peak:.0%}")
     usual = peak_gmac(torch.float32)
-    print(f"the same one in float32 reaches {2 * usual:.0f}; of that the network with all that is done to pixels {reached / usual:.0%}")
+    print(f"the same one in float32 reaches {2 * usual:.0f}; of that all of the network {reached / usual:.0%}")
 
 
 def convolutions(model: Rmfd, window: Window, state: State) -> Callable[[], object]:
