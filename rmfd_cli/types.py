@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 Planes: TypeAlias = tuple[NDArray[Any], ...]
 """(Y, Cb, Cr) at their own resolutions, uint8 for 8 bit, uint16 for more; (Y,) for grey."""
 
+DEFAULT_FRAME_RATE = Fraction(25)
+"""Where nothing tells of one, as ffmpeg has it."""
+
 Rgb: TypeAlias = NDArray[Any]
 """`[H, W, 3]`, uint8 or uint16 (full 16-bit scale) as decoded, float32 in [0, 1] as restored."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 Item = TypeVar("Item")
 
 
-class Window(NamedTuple):
+class SceneWindow(NamedTuple):
     """What a model sees at once."""
 
     items: tuple  # type: ignore[type-arg]
@@ -22,7 +22,7 @@ def sliding(
     ahead: int,
     is_cut: Callable[[Item, Item], bool] = lambda before, after: False,
     seen: Sequence[Item] = (),
-) -> Iterator[Window]:
+) -> Iterator[SceneWindow]:
     """One window per item, in order, pulling at most `ahead` items more than it has yielded.
 
     Drawn for back = ahead = 1, with a cut between c and d:
@@ -50,13 +50,13 @@ def sliding(
     for item in items:
         if scene and is_cut(scene[-1], item):
             for centre in range(passed, len(scene)):
-                yield Window(_around(scene, centre, back, ahead), begins)
+                yield SceneWindow(_around(scene, centre, back, ahead), begins)
                 begins = False
             scene.clear()
             passed, begins = 0, True
         scene.append(item)
         if len(scene) - passed > ahead:
-            yield Window(_around(scene, passed, back, ahead), begins)
+            yield SceneWindow(_around(scene, passed, back, ahead), begins)
             begins = False
             passed += 1
             # The last item stays even where no window needs it: the next one is compared with it.
@@ -64,7 +64,7 @@ def sliding(
                 scene.popleft()
                 passed -= 1
     for centre in range(passed, len(scene)):
-        yield Window(_around(scene, centre, back, ahead), begins)
+        yield SceneWindow(_around(scene, centre, back, ahead), begins)
         begins = False
 
 

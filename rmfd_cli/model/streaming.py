@@ -23,8 +23,7 @@ from rmfd_cli.model.spread import spread
 from rmfd_cli.model.values import Cleared, Recovered, State
 from rmfd_cli.stages import Spent, spending
 from rmfd_cli.types import Restore, Ycc
-from rmfd_cli.windows import Window as SceneWindow
-from rmfd_cli.windows import sliding
+from rmfd_cli.windows import SceneWindow, sliding
 
 Item = TypeVar("Item")
 

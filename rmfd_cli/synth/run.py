@@ -18,7 +18,7 @@ from rmfd_cli.synth.plan import Job, plan
 from rmfd_cli.synth.pool import Ended, Ready, work_through
 from rmfd_cli.synth.publish import TREE, hidden_folder, is_done, only_writer, publish, write_meta_info
 from rmfd_cli.synth.request import SynthRequest
-from rmfd_cli.synth.sources import Clip, find_clips
+from rmfd_cli.synth.sources import Clip, find_sources
 from rmfd_cli.synth.variant import draw_weather, make_variant, stored_streams
 from rmfd_cli.types import SetProgress
 
@@ -60,7 +60,7 @@ def make_plan(clean_dir: Path, request: SynthRequest) -> Plan:
     draw_weather(request, np.random.default_rng(0))
     if request.depth_dir is not None and not Path(request.depth_dir).is_dir():
         raise UsageError(f"--depth-dir is {request.depth_dir}; there is no such folder")
-    found = find_clips(clean_dir)
+    found = find_sources(clean_dir)
     jobs = plan(found.clips, clean_dir, request)
     check_places(jobs, stored_streams(jobs[0]), request.format)
     return Plan(jobs, found.unreadable)

@@ -33,7 +33,7 @@ class Found(NamedTuple):
     """Folders below it that cannot be read."""
 
 
-def find_clips(clean_dir: Path) -> Found:
+def find_sources(clean_dir: Path) -> Found:
     """Every clip at any depth below a folder.
 
     A clip is a video, or the pictures of one folder whose names end in a number and are alike before it; where a folder

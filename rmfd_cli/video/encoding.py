@@ -12,7 +12,7 @@ import numpy as np
 
 from rmfd_cli.errors import OutputError, StalledError, UsageError
 from rmfd_cli.options import Encoding
-from rmfd_cli.types import PlaneFormat, Planes, VideoInfo
+from rmfd_cli.types import DEFAULT_FRAME_RATE, PlaneFormat, Planes, VideoInfo
 from rmfd_cli.video import hardware
 from rmfd_cli.video.colour import native_format
 from rmfd_cli.video.ffmpeg import PIPE_BYTES, Encoder, Process
@@ -176,7 +176,7 @@ class Run:
         try:
             # The index of NUT would grow with the length of the video, and nobody seeks in a pipe.
             self._nut: Any = av.open(self._process, "w", format="nut", options={"write_index": "0"}, buffer_size=1 << 18)
-            self._stream: Any = self._nut.add_stream("rawvideo", rate=source.frame_rate or 25)
+            self._stream: Any = self._nut.add_stream("rawvideo", rate=source.frame_rate or DEFAULT_FRAME_RATE)
             self._stream.width, self._stream.height = size_px
             self._stream.pix_fmt = source.format.name
             self._stream.time_base = self._stream.codec_context.time_base = source.time_base

@@ -16,13 +16,11 @@ import av
 import numpy as np
 
 from rmfd_cli.errors import InputError, OutputError, OutputExistsError
-from rmfd_cli.types import Frame, PlaneFormat, Planes, Rgb, VideoInfo
+from rmfd_cli.types import DEFAULT_FRAME_RATE, Frame, PlaneFormat, Planes, Rgb, VideoInfo
 from rmfd_cli.video.colour import choose_colour
 from rmfd_cli.video.images import left_out, read_rgb, write_png
 from rmfd_cli.video.names import frame_name, holds_pictures
 
-FRAME_RATE: Final = Fraction(25)
-"""Of pictures that nobody gave one, as ffmpeg has it."""
 NUMBERED: Final = "%06d.png"
 """How frames are called that have no names of their own."""
 # Frames as players like them; gbrp16le holds the pictures' own samples (FFV1 has no gbrp of 8 bits before ffmpeg 8).
@@ -40,7 +38,7 @@ class PictureRow:
 
     pictures: tuple[Path, ...]
     """In order, at least one."""
-    frame_rate: Fraction = FRAME_RATE
+    frame_rate: Fraction = DEFAULT_FRAME_RATE
     """Frames per second."""
 
 

@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from rmfd_cli.errors import InputError, OutputError, UsageError
-from rmfd_cli.types import PlaneFormat, Planes, VideoInfo
+from rmfd_cli.types import DEFAULT_FRAME_RATE, PlaneFormat, Planes, VideoInfo
 from rmfd_cli.video.colour import upright
 from rmfd_cli.video.keeping import lost_inside
 from rmfd_cli.video.traits import PLAIN, Traits
@@ -22,7 +22,6 @@ from rmfd_cli.video.traits import PLAIN, Traits
 PipeFormat: TypeAlias = Literal["y4m", "nut"]
 
 STDIN: Final = "/dev/stdin"
-_DEFAULT_RATE: Final = Fraction(25)
 _BT2020: Final = 9
 _HDR_TRANSFERS: Final = (16, 18)
 """Of AVCOL_TRC_*: SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)."""
@@ -81,7 +80,7 @@ class PipeWriter:
         self._width, self._height = size_px[::-1] if self._turns % 2 else size_px
         self._format = _turned(source.format) if self._turns % 2 else source.format
         self._ratio = 1 / source.sample_aspect_ratio if self._turns % 2 else source.sample_aspect_ratio
-        self._rate = source.frame_rate or _DEFAULT_RATE
+        self._rate = source.frame_rate or DEFAULT_FRAME_RATE
         self._count = 0
         self._first_pts = 0
 

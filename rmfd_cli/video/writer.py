@@ -10,7 +10,7 @@ from typing import Any
 
 from rmfd_cli.errors import OutputError, OutputExistsError
 from rmfd_cli.options import Encoding
-from rmfd_cli.types import Planes, VideoInfo
+from rmfd_cli.types import DEFAULT_FRAME_RATE, Planes, VideoInfo
 from rmfd_cli.video import arguments, ffmpeg
 from rmfd_cli.video.checking import Found, Span, check_frames, stream_kinds
 from rmfd_cli.video.containers import coded_for, container_of
@@ -28,7 +28,6 @@ STALL_SECONDS = 120.0
 """An encoder that takes no data for so long is given up, and one that has them all and adds nothing to its file."""
 _MISSED_SECONDS = Fraction(1, 2)
 """Of the last frame's time: so much is missed, in a row of slides or a recorded screen."""
-_DEFAULT_RATE = Fraction(25)
 _PROBE_STALL_SECONDS = 8.0
 _PROBE_SECONDS = 60.0
 _PROBE_FRAMES = 12
@@ -218,7 +217,7 @@ class VideoWriter:
         assert self._temporary is not None
         rates = [self._source.frame_rate, self._steady.rate if self._steady else None]
         # Not closer than the frames themselves, or than the target's clock can tell apart.
-        rate = min([_DEFAULT_RATE, *(rate for rate in rates if rate)])
+        rate = min([DEFAULT_FRAME_RATE, *(rate for rate in rates if rate)])
         least = _PROBE_FRAMES if self._container.shifts_times else 1
         with Run(self._command(probe=True), self._source, (self._width, self._height), _PROBE_STALL_SECONDS) as run:
             try:
@@ -358,7 +357,7 @@ class VideoWriter:
 
     def _ends_early(self, found: Found) -> bool:
         """Whether the last frame is shown for much less time than in the source, of which encoders are not told."""
-        usual = found.last_seconds or 1 / (self._source.frame_rate or _DEFAULT_RATE)
+        usual = found.last_seconds or 1 / (self._source.frame_rate or DEFAULT_FRAME_RATE)
         return self._last_ticks * self.time_base > usual + _MISSED_SECONDS
 
     def _with_end(self, found: Found) -> Found:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rmfd_cli.synth.plan import Job, plan
 from rmfd_cli.synth.request import SynthRequest
 from rmfd_cli.synth.run import make_plan
-from rmfd_cli.synth.sources import find_clips
+from rmfd_cli.synth.sources import find_sources
 from rmfd_cli.synth.variant import make_variant
 from tests import media
 
@@ -28,7 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def jobs_of(clean: Path, request: SynthRequest) -> list[Job]:
-    return plan(find_clips(clean).clips, clean, request)
+    return plan(find_sources(clean).clips, clean, request)
 
 
 def made(clean: Path, out: Path, request: SynthRequest, on_frames: Callable[[int], None] = lambda count: None) -> list[Job]:

@@ -8,7 +8,7 @@ from rmfd_cli.errors import InputError, UsageError
 from rmfd_cli.synth.layouts import check_places, place, stream_path
 from rmfd_cli.synth.plan import derive_seed, plan
 from rmfd_cli.synth.request import LAYERS, SynthRequest, difference, recorded
-from rmfd_cli.synth.sources import Clip, find_clips
+from rmfd_cli.synth.sources import Clip, find_sources
 from rmfd_cli.video.names import natural
 from tests.synth.clips import jobs_of
 
@@ -22,7 +22,7 @@ def tree(root: Path, *names: str) -> Path:
 
 
 def names(root: Path) -> list[str]:
-    return [clip.name for clip in find_clips(root).clips]
+    return [clip.name for clip in find_sources(root).clips]
 
 
 def test_videos_and_frames_are_found_at_any_depth_in_natural_order(tmp_path):
@@ -33,7 +33,7 @@ def test_videos_and_frames_are_found_at_any_depth_in_natural_order(tmp_path):
 
 def test_frames_come_by_number_whatever_their_padding(tmp_path):
     tree(tmp_path, *(f"a/f-{number}.jpg" for number in (10, 9, 1, 100)))
-    (clip,) = find_clips(tmp_path).clips
+    (clip,) = find_sources(tmp_path).clips
     assert clip.name == "a"
     assert [path.stem for path in clip.frames] == ["f-1", "f-9", "f-10", "f-100"]
 
@@ -45,7 +45,7 @@ def test_rows_of_frames_that_share_a_folder_are_clips_of_their_own(tmp_path):
 
 def test_a_single_picture_of_another_kind_is_no_frame(tmp_path):
     tree(tmp_path, "a/1.jpg", "a/2.jpg", "a/1.png")
-    (clip,) = find_clips(tmp_path).clips
+    (clip,) = find_sources(tmp_path).clips
     assert [path.name for path in clip.frames] == ["1.jpg", "2.jpg"]
 
 
@@ -61,7 +61,7 @@ def test_a_single_picture_of_another_kind_is_no_frame(tmp_path):
 def test_frames_that_are_there_twice_are_refused(tmp_path, files, words):
     tree(tmp_path, *(f"a/{name}" for name in files))
     with pytest.raises(InputError, match=words):
-        find_clips(tmp_path)
+        find_sources(tmp_path)
 
 
 def test_the_folder_itself_may_be_the_clip(tmp_path):
@@ -90,7 +90,7 @@ def test_a_link_is_followed_and_a_circle_of_links_ends(tmp_path):
 def test_no_clips_is_one_clear_line(tmp_path, files, where, words):
     tree(tmp_path, *files)
     with pytest.raises(InputError, match=words) as caught:
-        find_clips(tmp_path / where)
+        find_sources(tmp_path / where)
     assert str(tmp_path) in str(caught.value)
 
 
@@ -102,7 +102,7 @@ def test_natural_order_is_total():
 
 def test_a_seed_depends_on_the_clip_and_the_variant_and_on_nothing_else(tmp_path):
     tree(tmp_path, "a.mp4", "b.mp4", "c.mp4")
-    clips = find_clips(tmp_path).clips
+    clips = find_sources(tmp_path).clips
     request = SynthRequest(variants=3)
     seeds = {(job.source, job.variant): job.seed for job in plan(clips, tmp_path, request)}
     assert len(set(seeds.values())) == 9

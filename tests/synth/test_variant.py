@@ -20,7 +20,7 @@ from rmfd_cli.synth.layers import MAX_ERROR, SCALES, from_codes, to_codes
 from rmfd_cli.synth.layouts import frame_name, place, stream_path
 from rmfd_cli.synth.load import read_metadata, read_variant, recompose
 from rmfd_cli.synth.request import LAYERS, SynthRequest
-from rmfd_cli.synth.sources import Clip, find_clips
+from rmfd_cli.synth.sources import Clip, find_sources
 from rmfd_cli.synth.variant import draw_weather, render_clip, sample, to_pictures
 from rmfd_cli.video.codec import recompress
 from rmfd_cli.video.images import read_rgb
@@ -150,7 +150,7 @@ def test_only_the_layers_that_are_asked_for_are_stored(clean, tmp_path):
 def test_folders_of_frames_rain_as_videos_do(tmp_path):
     clips.frames(tmp_path / "clean/eight")
     clips.frames(tmp_path / "clean/sixteen", pix_fmt="rgb48be")
-    eight, sixteen = (list(read_pictures(clip, None)) for clip in find_clips(tmp_path / "clean").clips)
+    eight, sixteen = (list(read_pictures(clip, None)) for clip in find_sources(tmp_path / "clean").clips)
     assert [media.frame_number(picture) for picture in eight] == [0, 1, 2, 3]
     assert np.abs(np.stack(eight).astype(int) - np.stack(sixteen)).max() <= 1
     jobs = clips.made(tmp_path / "clean", tmp_path / "out", SynthRequest(preset="light", layers=()))
@@ -198,7 +198,7 @@ def test_frames_of_different_sizes_are_no_clip(tmp_path):
         tmp_path / "a" / "%05d.png", frames=1, size=(64, 48), pix_fmt="rgb24", codec=("-c:v", "png", "-start_number", "9")
     )
     with pytest.raises(InputError, match="48x36 to 64x48"):
-        list(read_pictures(find_clips(tmp_path).clips[0], None))
+        list(read_pictures(find_sources(tmp_path).clips[0], None))
 
 
 def test_depth_maps_hide_the_scene_behind_the_veil(clean, tmp_path):

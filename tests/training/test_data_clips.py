@@ -10,7 +10,7 @@ from rmfd_cli.clips.find import find_clips, frames_of
 from rmfd_cli.clips.pairs import find_pairs, same_names
 from rmfd_cli.clips.walk import walk
 from rmfd_cli.errors import InputError
-from rmfd_cli.synth.sources import find_clips as find_sources
+from rmfd_cli.synth.sources import find_sources
 from rmfd_cli.video.lossless import LosslessWriter
 from tests import media
 
