@@ -537,3 +537,22 @@ def old_interlaced(path: Path, codec: str, order: str, size: tuple[int, int] = (
     """Interlaced by a coder whose header says nothing of fields: `dvvideo` (720x576, bff), `mpeg4`."""
     fields = f"setparams=field_mode={order}"
     return encode(path, frames=6, size=size, codec=("-c:v", codec, "-flags", "+ildct+ilme"), filters=fields)
+
+
+def with_hidden_edges(target: Path, source: Path, left: int, top: int, right: int, bottom: int) -> Path:
+    """A Matroska file whose container hides edges of its video, which ffmpeg has no option to say; made of one without."""
+    content = source.read_bytes()
+    sides = zip((0x54CC, 0x54BB, 0x54DD, 0x54AA), (left, top, right, bottom), strict=True)
+    said = b"".join(struct.pack(">HBB", identifier, 0x81, pixels) for identifier, pixels in sides)
+    # Its parents grow by as much, and the room that ffmpeg leaves before them shrinks.
+    tracks = content.index(b"\x16\x54\xae\x6b", content.index(b"\x15\x49\xa9\x66", content.index(b"\xec\x01")))
+    track = content.index(b"\xae\x01", tracks)
+    video = content.index(b"\xe0", content.index(b"\x83\x81\x01", track))
+    void = content.index(b"\xec\x01")
+    changed = content[: video + 2] + said + content[video + 2 :]
+    grow = len(said)
+    for at, width, by in ((tracks + 4, 2, grow), (track + 1, 8, grow), (video + 1, 1, grow), (void + 1, 8, -grow)):
+        length = int.from_bytes(changed[at : at + width], "big") + by
+        changed = changed[:at] + length.to_bytes(width, "big") + changed[at + width :]
+    target.write_bytes(changed[: void + 9] + changed[void + 9 + grow :])
+    return target

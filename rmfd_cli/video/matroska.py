@@ -94,7 +94,7 @@ def tag_full_range(path: Path) -> None:
 
 def _first(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...]) -> tuple[int, int] | None:
     """Where the content of the first element at the end of a way through others begins and ends."""
-    for identifier, inner_start, inner_end in _children(file, start, end):
+    for identifier, inner_start, inner_end in children(file, start, end):
         if identifier == CLUSTER_ID:
             return None
         if identifier == way[0]:
@@ -104,7 +104,7 @@ def _first(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...]) -> tupl
     return None
 
 
-def _children(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def children(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """The elements between two places: identifier, where the content begins, and where it ends."""
     while start < end:
         file.seek(start)

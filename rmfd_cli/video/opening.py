@@ -111,7 +111,7 @@ def choose_stream(name: str, container: InputContainer) -> VideoStream:
 def why_unreadable(path: Path) -> str:
     """What is wrong with a file that ffmpeg cannot open."""
     with suppress(OSError), path.open("rb") as file:
-        if begins_as_mp4(file.read(8)) and b"moov" not in [kind for kind, _ in mp4_boxes(file)]:
+        if begins_as_mp4(file.read(8)) and b"moov" not in [kind for kind, *_ in mp4_boxes(file, 0, path.stat().st_size)]:
             return "its index (moov) is missing, the recording or copy was cut off; get the whole file or repair it"
     return "is not a video that can be read; check that it plays elsewhere"
 

@@ -32,6 +32,7 @@ from rmfd_cli.video.colour import (
     to_rgb,
     upright,
 )
+from rmfd_cli.video.cropping import Edges, hidden_edges, without
 from rmfd_cli.video.interlace import deinterlaced
 from rmfd_cli.video.location import NETWORK_SECONDS, is_live, is_url, shown_name
 from rmfd_cli.video.matroska import torn_at
@@ -78,7 +79,7 @@ class VideoReader:
     traits: Traits | None
     """What the first picture carries of a source that is read once only; None of one that can be looked into again."""
     left_behind: tuple[str, ...]
-    """A line for each stream of such a source that is lost."""
+    """A line for each stream of such a source that is lost, and one for hidden edges of any source."""
     rounding: tuple[str, ...] = ()
     """A line for what planes lose that are made of other pictures."""
     damage: str | None = None
@@ -109,6 +110,7 @@ class VideoReader:
         self._rgb_reformatter = VideoReformatter()
         self._container, self._stream = open_stream(self._path)
         try:
+            self._hidden = hidden_edges(Path(path), self._stream) if self._identity else Edges()
             self._untimed = False
             self._broken: str | None = None
             self._restart_counts()
@@ -125,6 +127,8 @@ class VideoReader:
             once = self.info.path is None
             self.traits = traits_of([first], self._stream) if once else None
             self.left_behind = left_behind(self._container, self._stream.index) if once else ()
+            if any(self._hidden):
+                self.left_behind += (f"pixels that its container hides are left out: {self._hidden}",)
             if is_rgb(first.format):
                 stored = self.info.format.name
                 self.rounding = (f"its pictures are RGB: they are worked on and stored as {stored}, which rounds them",)
@@ -204,7 +208,7 @@ class VideoReader:
             except FFmpegError:
                 self._failures += 1
                 continue
-            for frame in frames:
+            for frame in (without(self._hidden, frame) for frame in frames):
                 if frame.pts is None:
                     if first and starts is not None and frame.dts is None:
                         # Of a camera the first frame comes before its clock is known: the start is that of the second.

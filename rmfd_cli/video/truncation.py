@@ -4,7 +4,6 @@ Demuxers play what there is and call the end of the bytes the end of the video. 
 transport stream packets carry their sizes, so a download or a recording that was cut off differs from a short video.
 """
 
-import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +20,7 @@ def missing_bytes(path: Path) -> int:
     with path.open("rb") as file:
         head = file.read(TS_PACKET_BYTES + 1)
         if begins_as_mp4(head):
-            return max([0, *(end - size for kind, end in mp4_boxes(file) if kind in MP4_KINDS)])
+            return max([0, *(end - size for kind, _, end in mp4_boxes(file, 0, size) if kind in MP4_KINDS)])
         if head.startswith(EBML_MAGIC):
             segment = segment_of(file)
             return max((segment[1] or 0) - size, 0) if segment else 0
@@ -35,21 +34,19 @@ def begins_as_mp4(head: bytes) -> bool:
     return head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide")
 
 
-def mp4_boxes(file: BinaryIO) -> list[tuple[bytes, int]]:
-    """The outermost boxes: their types and the positions where they should end, the last perhaps past the file's."""
-    boxes: list[tuple[bytes, int]] = []
-    size = os.fstat(file.fileno()).st_size
-    position = 0
-    while position + 8 <= size:
-        file.seek(position)
+def mp4_boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int]]:
+    """The boxes between two places: types, where contents begin, and where they should end, the last perhaps further on."""
+    boxes: list[tuple[bytes, int, int]] = []
+    while start + 8 <= end:
+        file.seek(start)
         header = file.read(16)
-        length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        length, kind, content = int.from_bytes(header[:4], "big"), header[4:8], start + 8
         if length == 1:
-            length = int.from_bytes(header[8:16], "big")
+            length, content = int.from_bytes(header[8:16], "big"), start + 16
         elif length == 0:
-            length = size - position
+            length = end - start
         if length < 8 or not kind.isascii():
             break
-        position += length
-        boxes.append((kind, position))
+        start += length
+        boxes.append((kind, content, start))
     return boxes
