@@ -89,6 +89,13 @@ def later(path: Path) -> Path:
     return media.later(path, plain, special)
 
 
+def hidden_edges(path: Path) -> Path:
+    """A video of whose pictures players do not show the edges."""
+    plain = media.no_audio(path.with_name("plain.mkv"))
+    media.ffmpeg("-i", media.with_hidden_edges(path.with_name("hidden.mkv"), plain, *EDGES), "-c", "copy", media.url(path))
+    return path
+
+
 def tracks_in_mp4(path: Path) -> Path:
     """The tracks of `media.many_tracks`, whose titles are names here."""
     tracks = media.many_tracks(path.with_name(f"tracks-{path.stem}.mkv"))
@@ -102,6 +109,8 @@ NEW_SOUND = {".mpg": "mp2", ".wmv": "mp2", ".avi": "mp2", ".mxf": "pcm_s16le -ar
 """Sound that containers with less room take."""
 PROFILE = {"codec": "png", "chunk": media.icc_chunk()}
 EXIF = {"codec": "mjpeg", "chunk": media.exif_segment()}
+EDGES = (20, 8, 6, 14)
+"""Left, top, right and bottom."""
 DV = {"codec": "dvvideo", "order": "bff", "size": (720, 576)}
 SLIDES = ((".mkv", ""), (".mkv", ".mp4"), (".mp4", ".mkv"), (".mp4", ".webm"), (".mkv", ".ts"))
 SOURCES = [
@@ -162,6 +171,8 @@ SOURCES = [
     Source("pixels 4:3", media.anamorphic, ".mp4"),
     Source("odd size, 321x181", media.odd_size, ".mkv", codec="ffv1"),
     Source("odd size, 321x181", media.odd_size, ".mkv", ".mp4"),
+    Source("edges that the container hides", hidden_edges, ".mkv", codec="ffv1"),
+    *(Source("edges that the container hides", hidden_edges, name) for name in (".mp4", ".mov")),
     *(Source(name, media.pixel_format, ".mkv", codec="ffv1", arguments={"pix_fmt": name}) for name in FORMATS),
     *(Source(name, media.pixel_format, ".mkv", codec="ffv1", arguments={"pix_fmt": name}) for name in ("gray", "gray12le")),
     *(
@@ -268,6 +279,7 @@ def facts(path: Path) -> dict[str, Any]:
     found |= {"pixel shape": info.sample_aspect_ratio} if info.sample_aspect_ratio != 1 else {}
     found |= {"rotation": info.rotation_degrees} if info.rotation_degrees else {}
     found |= {"mirrored": True} if info.is_mirrored else {}
+    found |= {"hidden edges": video.hidden} if any(video.hidden) else {}
     order = media.field_order(path)
     found |= {"field order": order} if order != "P" else {}
     found["end"] = media.shown_until(path) - float(start * info.time_base)
@@ -426,6 +438,7 @@ NAMED_BY = {
     "tag": "tags (",
     "time code": "place for time code",
     "end": "the last frame",
+    "hidden edges": "its container hides",
 }
 """The words of a warning that speak of a fact, by the beginning of its name."""
 

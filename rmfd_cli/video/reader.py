@@ -8,24 +8,19 @@ from itertools import chain
 from math import floor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import av
 import numpy as np
-from av.container import InputContainer
 from av.error import ExitError, FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
-from rmfd_cli.types import Frame, PlaneFormat, Rgb, VideoInfo
+from rmfd_cli.types import Frame, Rgb, VideoInfo
 from rmfd_cli.video.clock import Clock
 from rmfd_cli.video.colour import (
-    choose_colour,
     is_rgb,
     is_transparent,
-    native_format,
-    nearest_planar,
     plane_array,
     stored_rgb,
     to_planar,
@@ -33,12 +28,13 @@ from rmfd_cli.video.colour import (
     upright,
 )
 from rmfd_cli.video.cropping import Edges, hidden_edges, without
+from rmfd_cli.video.headers import describe, frame_ticks
 from rmfd_cli.video.interlace import deinterlaced
 from rmfd_cli.video.location import NETWORK_SECONDS, is_live, is_url, shown_name
 from rmfd_cli.video.matroska import torn_at
-from rmfd_cli.video.opening import check_file, identity, open_stream, place_to_reopen
+from rmfd_cli.video.opening import check_file, identity, open_stream
 from rmfd_cli.video.streams import left_behind
-from rmfd_cli.video.traits import Traits, carried_by, inside_of, is_mirrored, traits_of
+from rmfd_cli.video.traits import Traits, carried_by, inside_of, traits_of
 from rmfd_cli.video.truncation import missing_bytes
 
 # A demuxer that meets damage may fail without moving on; this many failures in a row are the end of the file.
@@ -80,6 +76,8 @@ class VideoReader:
     """What the first picture carries of a source that is read once only; None of one that can be looked into again."""
     left_behind: tuple[str, ...]
     """A line for each stream of such a source that is lost, and one for hidden edges of any source."""
+    hidden: Edges
+    """What the container hides of the pictures, which frames are without."""
     rounding: tuple[str, ...] = ()
     """A line for what planes lose that are made of other pictures."""
     damage: str | None = None
@@ -110,7 +108,7 @@ class VideoReader:
         self._rgb_reformatter = VideoReformatter()
         self._container, self._stream = open_stream(self._path)
         try:
-            self._hidden = hidden_edges(Path(path), self._stream) if self._identity else Edges()
+            self.hidden = hidden_edges(Path(path), self._stream) if self._identity else Edges()
             self._untimed = False
             self._broken: str | None = None
             self._restart_counts()
@@ -127,8 +125,8 @@ class VideoReader:
             once = self.info.path is None
             self.traits = traits_of([first], self._stream) if once else None
             self.left_behind = left_behind(self._container, self._stream.index) if once else ()
-            if any(self._hidden):
-                self.left_behind += (f"pixels that its container hides are left out: {self._hidden}",)
+            if any(self.hidden):
+                self.left_behind += (f"pixels that its container hides are left out: {self.hidden}",)
             if is_rgb(first.format):
                 stored = self.info.format.name
                 self.rounding = (f"its pictures are RGB: they are worked on and stored as {stored}, which rounds them",)
@@ -208,7 +206,7 @@ class VideoReader:
             except FFmpegError:
                 self._failures += 1
                 continue
-            for frame in (without(self._hidden, frame) for frame in frames):
+            for frame in (without(self.hidden, frame) for frame in frames):
                 if frame.pts is None:
                     if first and starts is not None and frame.dts is None:
                         # Of a camera the first frame comes before its clock is known: the start is that of the second.
@@ -336,62 +334,6 @@ def upright_frames(path: str | os.PathLike[str]) -> Iterator[Rgb]:
             yield upright(frame.rgb, video.info)
         if video.damage:
             raise InputError(f"{shown_name(path)}: is damaged: {video.damage}; mend it or take it out")
-
-
-def describe(path: str | os.PathLike[str], container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
-    """What the headers and the first decoded frame say of the video."""
-    name = nearest_planar(first.format)
-    plane_format = native_format(name)
-    assert isinstance(plane_format, PlaneFormat)
-    time_base = exact(stream.time_base) or Fraction(1, 1000)
-    rate = exact(stream.average_rate) or exact(stream.guessed_rate)
-    duration = None
-    if stream.duration:
-        duration = float(stream.duration * time_base)
-    elif container.duration:
-        duration = container.duration / av.time_base
-    estimate: int | None = stream.frames or None
-    if estimate is None and duration and rate:
-        estimate = round(duration * rate)
-    flags: Any = container.format.flags
-    mirrored = is_mirrored(carried_by(first, stream))
-    return VideoInfo(
-        name=shown_name(path),
-        path=place_to_reopen(path, container),
-        width_px=first.width,
-        height_px=first.height,
-        frame_rate=rate,
-        time_base=time_base,
-        frame_count_estimate=estimate,
-        duration_seconds=duration,
-        format=plane_format,
-        colour=choose_colour(first),
-        sample_aspect_ratio=exact(stream.sample_aspect_ratio) or Fraction(1),
-        rotation_degrees=rotation(first, mirrored),
-        is_mirrored=mirrored,
-        stream_index=stream.index,
-        clock_is_arbitrary=is_live(path) or bool(flags & av.format.Flags.ts_discont.value),
-    )
-
-
-def rotation(frame: av.VideoFrame, mirrored: bool) -> int:
-    """Quarter turns counter-clockwise, in degrees, that show a frame upright, before it is mirrored where it is."""
-    # FFmpeg's sign is counter-clockwise, too, as in `-display_rotation`; it takes a mirror for half a turn.
-    turn = 180 - frame.rotation if mirrored else frame.rotation
-    return round(turn / 90) * 90 % 360
-
-
-def exact(ratio: Any) -> Fraction | None:
-    """PyAV's rational, whose class differs between versions, as a Fraction; None for absent, zero and undefined."""
-    if ratio is None or not ratio.denominator or not ratio.numerator:
-        return None
-    return Fraction(int(ratio.numerator), int(ratio.denominator))
-
-
-def frame_ticks(stream: VideoStream) -> int:
-    """The nominal duration of a frame in ticks, at least 1."""
-    rate, time_base = exact(stream.average_rate) or exact(stream.guessed_rate), exact(stream.time_base)
-    return max(round(1 / (rate * time_base)), 1) if rate and time_base else 1
 
 
 def counted(count: int, thing: str) -> str:

@@ -64,7 +64,7 @@ def checksums(path: Path) -> list[bool]:
         file.read(4)
         start, end = matroska.segment_of(file)
         found = []
-        for _, first, last in matroska._children(file, start, end):
+        for _, first, last in matroska.children(file, start, end):
             file.seek(first)
             content = file.read(last - first)
             if content.startswith(b"\xbf\x84"):
