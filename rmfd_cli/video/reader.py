@@ -121,7 +121,7 @@ class VideoReader:
                 # Whoever comes in the middle misses the beginning of a group of pictures: that is no damage.
                 self._restart_counts()
             self._refuse_transparent(first)
-            self.info = describe(path, self._container, self._stream, first)
+            self.info = describe(path, self._container, self._stream, without(self.hidden, first))
             once = self.info.path is None
             self.traits = traits_of([first], self._stream) if once else None
             self.left_behind = left_behind(self._container, self._stream.index) if once else ()
@@ -137,7 +137,7 @@ class VideoReader:
             filtered = partial(deinterlaced, stream=self._stream) if deinterlace else iter
             if self._first_tick is not None and int(first.pts or 0) < self._first_tick and not once:
                 decoded = self._decode_from(self._first_tick)
-            self._frames = self._select(filtered(decoded))
+            self._frames = self._select(without(self.hidden, frame) for frame in filtered(decoded))
         except BaseException:
             self._container.close()
             raise
@@ -206,7 +206,7 @@ class VideoReader:
             except FFmpegError:
                 self._failures += 1
                 continue
-            for frame in (without(self.hidden, frame) for frame in frames):
+            for frame in frames:
                 if frame.pts is None:
                     if first and starts is not None and frame.dts is None:
                         # Of a camera the first frame comes before its clock is known: the start is that of the second.

@@ -54,6 +54,15 @@ def test_all_else_is_as_without_them(source, tmp_path):
         assert video.damage is None
 
 
+def test_pictures_are_made_whole_before(tmp_path):
+    plain = tmp_path / "plain.mkv"
+    media.ffmpeg("-i", media.field_coded(tmp_path / "source.mp4"), "-map", "0:v", "-c", "copy", plain)
+    hidden = media.with_hidden_edges(tmp_path / "hidden.mkv", plain, *EDGES)
+    with VideoReader(hidden, deinterlace=True) as video, VideoReader(plain, deinterlace=True) as whole:
+        for frame, other in zip(video, whole, strict=True):
+            assert np.array_equal(frame.planes[0], other.planes[0][8:-14, 20:-6])
+
+
 def test_it_is_said(source, tmp_path):
     report = derain(source, tmp_path / "out.mkv", unchanged)
     assert ["20 at the left, 8 at the top, 6 at the right, 14 at the bottom" in line for line in report.warnings] == [True]
