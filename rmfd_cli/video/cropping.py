@@ -23,6 +23,8 @@ from rmfd_cli.video.truncation import begins_as_mp4, mp4_boxes
 _TRACKS, _TRACK, _VIDEO = b"\x16\x54\xae\x6b", b"\xae", b"\xe0"
 _PIXEL_CROP = (b"\x54\xcc", b"\x54\xbb", b"\x54\xdd", b"\x54\xaa")
 """Left, top, right and bottom (RFC 9559, 5.1.4.1.28)."""
+_PIXEL_SIZE = (b"\xb0", b"\xba")
+"""Width and height of what is stored."""
 _SAMPLES = (b"mdia", b"minf", b"stbl", b"stsd")
 _ENTRIES_AT, _SIZE_AT, _BOXES_AT = 8, 24, 78
 """In stsd, its first entry; in that, the width and height of its pictures, and what else is said of them (ISO/IEC 14496-12)."""
@@ -45,27 +47,28 @@ class Edges(NamedTuple):
         return ", ".join(f"{pixels} at the {side}" for side, pixels in self._asdict().items() if pixels)
 
 
-def hidden_edges(path: Path, stream: VideoStream) -> Edges:
+def hidden_edges(path: Path, stream: VideoStream, is_interlaced: bool) -> Edges:
     """What is hidden of a stream of a Matroska or MP4 file; nothing of others, and nothing if it were all.
 
-    Rounded down, so that chroma of half the resolution stays where it is, and at the top that of fields, too.
+    Rounded down, so that chroma of half the resolution stays where it is, and at the top that of two fields, too.
 
     Args:
         path: the file.
-        stream: one of it.
+        stream: one of it, whose pictures have the size that the container speaks of, or it is not believed.
+        is_interlaced: whether they show two moments.
     """
     with path.open("rb") as file:
         head = file.read(8)
         if head.startswith(EBML_MAGIC):
-            edges = _in_matroska(file, stream.index)
+            edges, size = _in_matroska(file, stream.index)
         elif begins_as_mp4(head):
-            edges = _in_mp4(file, stream.index)
+            edges, size = _in_mp4(file, stream.index)
         else:
             return Edges()
     left, top, right, bottom = (max(0, side) for side in edges)
-    if left + right >= stream.width or top + bottom >= stream.height:
+    if size != (stream.width, stream.height) or left + right >= stream.width or top + bottom >= stream.height:
         return Edges()
-    return Edges(left & ~1, top & ~3, right & ~1, bottom & ~1)
+    return Edges(left & ~1, top & (~3 if is_interlaced else ~1), right & ~1, bottom & ~1)
 
 
 def without(edges: Edges, frame: av.VideoFrame) -> av.VideoFrame:
@@ -80,16 +83,19 @@ def without(edges: Edges, frame: av.VideoFrame) -> av.VideoFrame:
     return inside
 
 
-def _in_matroska(file: BinaryIO, number: int) -> Edges:
+def _in_matroska(file: BinaryIO, number: int) -> tuple[Edges, tuple[int, int]]:
+    """Edges of a track, and what they are edges of: (width, height)."""
     elements = partial(children, file)
     start, end = segment_of(file) or (0, 0)
     tracks = next(_below(elements, start, end or _size(file), _TRACKS), _NOTHING)
     track = next(islice(_below(elements, *tracks, _TRACK), number, None), _NOTHING)
     video = next(_below(elements, *track, _VIDEO), _NOTHING)
-    return Edges(*(_number(file, *next(_below(elements, *video, side), _NOTHING)) for side in _PIXEL_CROP))
+    numbers = [_number(file, *next(_below(elements, *video, name), _NOTHING)) for name in (*_PIXEL_CROP, *_PIXEL_SIZE)]
+    return Edges(*numbers[:4]), (numbers[4], numbers[5])
 
 
-def _in_mp4(file: BinaryIO, number: int) -> Edges:
+def _in_mp4(file: BinaryIO, number: int) -> tuple[Edges, tuple[int, int]]:
+    """As in Matroska."""
     boxes = partial(mp4_boxes, file)
     movie = next(_below(boxes, 0, _size(file), b"moov"), _NOTHING)
     track = next(islice(_below(boxes, *movie, b"trak"), number, None), _NOTHING)
@@ -100,8 +106,8 @@ def _in_mp4(file: BinaryIO, number: int) -> Edges:
             file.seek(aperture)
             content = file.read(_APERTURE.size)
             if aperture_end - aperture == len(content) == _APERTURE.size:
-                return _around(_APERTURE.unpack(content), width, height)
-    return Edges()
+                return _around(_APERTURE.unpack(content), width, height), (width, height)
+    return Edges(), _NOTHING
 
 
 def _around(aperture: tuple[int, ...], width: int, height: int) -> Edges:

@@ -108,7 +108,6 @@ class VideoReader:
         self._rgb_reformatter = VideoReformatter()
         self._container, self._stream = open_stream(self._path)
         try:
-            self.hidden = hidden_edges(Path(path), self._stream) if self._identity else Edges()
             self._untimed = False
             self._broken: str | None = None
             self._restart_counts()
@@ -121,6 +120,7 @@ class VideoReader:
                 # Whoever comes in the middle misses the beginning of a group of pictures: that is no damage.
                 self._restart_counts()
             self._refuse_transparent(first)
+            self.hidden = hidden_edges(Path(path), self._stream, first.interlaced_frame) if self._identity else Edges()
             self.info = describe(path, self._container, self._stream, without(self.hidden, first))
             once = self.info.path is None
             self.traits = traits_of([first], self._stream) if once else None

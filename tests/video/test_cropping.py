@@ -79,17 +79,25 @@ def test_a_start_is_found_as_ever(hidden):
 
 def test_odd_numbers_are_rounded_so_that_chroma_and_fields_stay(hidden, tmp_path):
     odd = media.with_hidden_edges(tmp_path / "odd.mkv", tmp_path / "plain.mkv", 3, 7, 5, 1)
-    assert hidden_edges(odd, stream()) == Edges(2, 4, 4, 0)
+    assert hidden_edges(odd, stream(), False) == Edges(2, 6, 4, 0)
+    assert hidden_edges(odd, stream(), True) == Edges(2, 4, 4, 0)
 
 
-def test_more_than_there_is_is_not_believed(hidden):
-    assert hidden_edges(hidden, stream(width=26)) == hidden_edges(hidden, stream(height=22)) == Edges()
+def test_edges_of_pictures_of_another_size_are_not_believed(source):
+    assert hidden_edges(source, stream(), False) == EDGES
+    assert hidden_edges(source, stream(height=media.HEIGHT - 8), False) == Edges()
+
+
+def test_more_than_there_is_is_not_believed(hidden, tmp_path):
+    for edges in ((100, 0, 60, 0), (0, 100, 0, 20)):
+        absurd = media.with_hidden_edges(tmp_path / "absurd.mkv", tmp_path / "plain.mkv", *edges)
+        assert hidden_edges(absurd, stream(), False) == Edges()
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mov", "a.mp4", "a.avi"])
 def test_nothing_is_hidden_of_others(name, tmp_path):
     source = media.encode(tmp_path / name)
-    assert hidden_edges(source, stream()) == hidden_edges(source, stream(index=7)) == Edges()
+    assert hidden_edges(source, stream(), False) == hidden_edges(source, stream(index=7), False) == Edges()
     for length in (10, 100, 600):
         source.write_bytes(source.read_bytes()[:length])
-        assert hidden_edges(source, stream()) == Edges()
+        assert hidden_edges(source, stream(), False) == Edges()
