@@ -1,7 +1,6 @@
 """Convolutions in 8-bit integers in C, for one picture: what comes out of one is added up and rounded while it is near."""
 
 import ctypes
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +23,6 @@ def can_convolve(conv: nn.Conv2d) -> bool:
     return fits and bool(instructions())
 
 
-@functools.cache
 def instructions() -> tuple[int, ...]:
     """What of the library this processor can run, numbered as in convolve.h, the slowest first; none without one."""
     return tuple(kind for kind in (_AVX2, _AVX_VNNI, _AVX512_VNNI) if compiled.ask("can_run", kind))
