@@ -5,22 +5,21 @@ FFmpeg's programs cut them off as well (from 7.1 on), its decoders do not.
 
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from itertools import islice
 from math import floor
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple
 
 import av
 from av.video.stream import VideoStream
 
 from rmfd_cli.video.filtering import filtered
-from rmfd_cli.video.matroska import EBML_MAGIC, children, segment_of
-from rmfd_cli.video.truncation import begins_as_mp4, mp4_boxes
+from rmfd_cli.video.matroska import EBML_MAGIC, TRACK_ID, TRACKS_ID, VIDEO_ID, children, segment_of
+from rmfd_cli.video.mp4 import begins_as_mp4, boxes
+from rmfd_cli.video.nesting import NOWHERE, below, first_below
 
-_TRACKS, _TRACK, _VIDEO = b"\x16\x54\xae\x6b", b"\xae", b"\xe0"
 _PIXEL_CROP = (b"\x54\xcc", b"\x54\xbb", b"\x54\xdd", b"\x54\xaa")
 """Left, top, right and bottom (RFC 9559, 5.1.4.1.28)."""
 _PIXEL_SIZE = (b"\xb0", b"\xba")
@@ -29,10 +28,6 @@ _SAMPLES = (b"mdia", b"minf", b"stbl", b"stsd")
 _ENTRIES_AT, _SIZE_AT, _BOXES_AT = 8, 24, 78
 """In stsd, its first entry; in that, the width and height of its pictures, and what else is said of them (ISO/IEC 14496-12)."""
 _APERTURE = struct.Struct(">IIIIiIiI")
-
-Elements: TypeAlias = Callable[[int, int], Iterable[tuple[bytes, int, int]]]
-"""What lies between two places of a file: what it is called, and where its content begins and ends."""
-_NOTHING = (0, 0)
 
 
 class Edges(NamedTuple):
@@ -76,38 +71,36 @@ def without(edges: Edges, frame: av.VideoFrame) -> av.VideoFrame:
     width, height = frame.width - edges.left - edges.right, frame.height - edges.top - edges.bottom
     if not any(edges) or min(width, height) <= 0:
         return frame
-    pts, duration = frame.pts, frame.duration
     inside = filtered(frame, ("crop", f"{width}:{height}:{edges.left}:{edges.top}:exact=1"))
     assert inside is not None
-    inside.pts, inside.duration, inside.time_base = pts, duration, frame.time_base
     return inside
 
 
 def _in_matroska(file: BinaryIO, number: int) -> tuple[Edges, tuple[int, int]]:
     """Edges of a track, and what they are edges of: (width, height)."""
     elements = partial(children, file)
-    start, end = segment_of(file) or (0, 0)
-    tracks = next(_below(elements, start, end or _size(file), _TRACKS), _NOTHING)
-    track = next(islice(_below(elements, *tracks, _TRACK), number, None), _NOTHING)
-    video = next(_below(elements, *track, _VIDEO), _NOTHING)
-    numbers = [_number(file, *next(_below(elements, *video, name), _NOTHING)) for name in (*_PIXEL_CROP, *_PIXEL_SIZE)]
-    return Edges(*numbers[:4]), (numbers[4], numbers[5])
+    start, end = segment_of(file) or NOWHERE
+    tracks = first_below(elements, start, end or _size(file), TRACKS_ID)
+    track = next(islice(below(elements, *tracks, TRACK_ID), number, None), NOWHERE)
+    said = {name: _number(file, *content) for name, *content in children(file, *first_below(elements, *track, VIDEO_ID))}
+    left, top, right, bottom, width, height = (said.get(name, 0) for name in (*_PIXEL_CROP, *_PIXEL_SIZE))
+    return Edges(left, top, right, bottom), (width, height)
 
 
 def _in_mp4(file: BinaryIO, number: int) -> tuple[Edges, tuple[int, int]]:
     """As in Matroska."""
-    boxes = partial(mp4_boxes, file)
-    movie = next(_below(boxes, 0, _size(file), b"moov"), _NOTHING)
-    track = next(islice(_below(boxes, *movie, b"trak"), number, None), _NOTHING)
-    start, end = next(_below(boxes, *track, *_SAMPLES), _NOTHING)
-    for _, entry, entry_end in mp4_boxes(file, start + _ENTRIES_AT, end)[:1]:
+    elements = partial(boxes, file)
+    movie = first_below(elements, 0, _size(file), b"moov")
+    track = next(islice(below(elements, *movie, b"trak"), number, None), NOWHERE)
+    start, end = first_below(elements, *track, *_SAMPLES)
+    for _, entry, entry_end in boxes(file, start + _ENTRIES_AT, end)[:1]:
         width, height = (_number(file, at, at + 2) for at in (entry + _SIZE_AT, entry + _SIZE_AT + 2))
-        for aperture, aperture_end in _below(boxes, entry + _BOXES_AT, entry_end, b"clap"):
+        for aperture, aperture_end in below(elements, entry + _BOXES_AT, entry_end, b"clap"):
             file.seek(aperture)
             content = file.read(_APERTURE.size)
             if aperture_end - aperture == len(content) == _APERTURE.size:
                 return _around(_APERTURE.unpack(content), width, height), (width, height)
-    return Edges(), _NOTHING
+    return Edges(), NOWHERE
 
 
 def _around(aperture: tuple[int, ...], width: int, height: int) -> Edges:
@@ -117,13 +110,6 @@ def _around(aperture: tuple[int, ...], width: int, height: int) -> Edges:
     columns, rows, right, down = map(Fraction, aperture[::2], aperture[1::2])
     left, top = (width - columns) / 2 + right, (height - rows) / 2 + down
     return Edges(*map(floor, (left, top, width - left - columns, height - top - rows)))
-
-
-def _below(elements: Elements, start: int, end: int, *way: bytes) -> Iterator[tuple[int, int]]:
-    """Where the contents of all elements at the end of a way through others begin and end."""
-    for name, inner_start, inner_end in elements(start, end):
-        if name == way[0]:
-            yield from _below(elements, inner_start, inner_end, *way[1:]) if way[1:] else [(inner_start, inner_end)]
 
 
 def _number(file: BinaryIO, start: int, end: int) -> int:

@@ -6,15 +6,21 @@ A demuxer that meets nonsense looks for the next cluster and goes on from there;
 import os
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+from rmfd_cli.video.nesting import first_below
 
 EBML_MAGIC = b"\x1a\x45\xdf\xa3"
 SEGMENT_ID = b"\x18\x53\x80\x67"
 CLUSTER_ID = b"\x1f\x43\xb6\x75"
 
-_RANGE = (b"\x16\x54\xae\x6b", b"\xae", b"\xe0", b"\x55\xb0", b"\x55\xb9")
-"""The way to it: tracks, a track, its video, the colour of that (RFC 9559, 5.1.4.1.28)."""
+TRACKS_ID = b"\x16\x54\xae\x6b"
+TRACK_ID = b"\xae"
+VIDEO_ID = b"\xe0"
+_RANGE = (TRACK_ID, VIDEO_ID, b"\x55\xb0", b"\x55\xb9")
+"""The way to it from the tracks: a track, its video, the colour of that (RFC 9559, 5.1.4.1.28)."""
 _FULL = b"\x02"
 _CRC32 = b"\xbf\x84"
 
@@ -79,8 +85,10 @@ def tag_full_range(path: Path) -> None:
         if file.read(4) != EBML_MAGIC or (segment := segment_of(file)) is None:
             return
         end = segment[1] or path.stat().st_size
-        tracks, place = (_first(file, segment[0], end, way) for way in (_RANGE[:1], _RANGE))
-        if tracks is None or place is None or place[1] - place[0] != len(_FULL):
+        elements = partial(children, file)
+        tracks = first_below(elements, segment[0], end, TRACKS_ID)
+        place = first_below(elements, *tracks, *_RANGE)
+        if place[1] - place[0] != len(_FULL):
             return
         file.seek(place[0])
         file.write(_FULL)
@@ -90,18 +98,6 @@ def tag_full_range(path: Path) -> None:
         if content.startswith(_CRC32):
             file.seek(tracks[0] + len(_CRC32))
             file.write(zlib.crc32(content[len(_CRC32) + 4 :]).to_bytes(4, "little"))
-
-
-def _first(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...]) -> tuple[int, int] | None:
-    """Where the content of the first element at the end of a way through others begins and ends."""
-    for identifier, inner_start, inner_end in children(file, start, end):
-        if identifier == CLUSTER_ID:
-            return None
-        if identifier == way[0]:
-            found = _first(file, inner_start, inner_end, way[1:]) if way[1:] else (inner_start, inner_end)
-            if found is not None:
-                return found
-    return None
 
 
 def children(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

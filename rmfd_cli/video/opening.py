@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from rmfd_cli.errors import InputError
 from rmfd_cli.video.location import NETWORK_SECONDS, is_live, is_url, location, shown_name
-from rmfd_cli.video.truncation import begins_as_mp4, mp4_boxes
+from rmfd_cli.video.mp4 import begins_as_mp4, boxes
 
 _HTTP = {"reconnect": "1", "reconnect_delay_max": "2"}
 _RTSP = {"rtsp_flags": "prefer_tcp"}
@@ -111,7 +111,7 @@ def choose_stream(name: str, container: InputContainer) -> VideoStream:
 def why_unreadable(path: Path) -> str:
     """What is wrong with a file that ffmpeg cannot open."""
     with suppress(OSError), path.open("rb") as file:
-        if begins_as_mp4(file.read(8)) and b"moov" not in [kind for kind, *_ in mp4_boxes(file, 0, path.stat().st_size)]:
+        if begins_as_mp4(file.read(8)) and b"moov" not in [kind for kind, *_ in boxes(file, 0, path.stat().st_size)]:
             return "its index (moov) is missing, the recording or copy was cut off; get the whole file or repair it"
     return "is not a video that can be read; check that it plays elsewhere"
 

@@ -20,11 +20,16 @@ def stream(index=0, width=media.WIDTH, height=media.HEIGHT):
     return SimpleNamespace(index=index, width=width, height=height)
 
 
+def edges_hidden(folder, make):
+    """Of the pictures of a maker of `media`; the same file without that is `plain.mkv`."""
+    plain = folder / "plain.mkv"
+    media.ffmpeg("-i", make(folder / "source.mp4"), "-map", "0:v", "-c", "copy", plain)
+    return media.with_hidden_edges(folder / "hidden.mkv", plain, *EDGES)
+
+
 @pytest.fixture(params=[media.cfr, partial(media.rotated, degrees=90), media.ten_bit], ids=["plain", "rotated", "ten bits"])
 def hidden(request, tmp_path):
-    plain = tmp_path / "plain.mkv"
-    media.ffmpeg("-i", request.param(tmp_path / "source.mp4"), "-map", "0:v", "-c", "copy", plain)
-    return media.with_hidden_edges(tmp_path / "hidden.mkv", plain, *EDGES)
+    return edges_hidden(tmp_path, request.param)
 
 
 @pytest.fixture(params=["mkv", "mov", "mp4"])
@@ -55,10 +60,8 @@ def test_all_else_is_as_without_them(source, tmp_path):
 
 
 def test_pictures_are_made_whole_before(tmp_path):
-    plain = tmp_path / "plain.mkv"
-    media.ffmpeg("-i", media.field_coded(tmp_path / "source.mp4"), "-map", "0:v", "-c", "copy", plain)
-    hidden = media.with_hidden_edges(tmp_path / "hidden.mkv", plain, *EDGES)
-    with VideoReader(hidden, deinterlace=True) as video, VideoReader(plain, deinterlace=True) as whole:
+    hidden = edges_hidden(tmp_path, media.field_coded)
+    with VideoReader(hidden, deinterlace=True) as video, VideoReader(tmp_path / "plain.mkv", deinterlace=True) as whole:
         for frame, other in zip(video, whole, strict=True):
             assert np.array_equal(frame.planes[0], other.planes[0][8:-14, 20:-6])
 
