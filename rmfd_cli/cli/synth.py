@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rmfd_cli.synth.plan import Job
     from rmfd_cli.synth.run import SynthReport
 
-PRESETS = ("random", "light", "moderate", "heavy", "violent", "drizzle-veil", "night", "windshield")
+PRESETS = ("random", "edited", "light", "moderate", "heavy", "violent", "drizzle-veil", "night", "windshield")
 """As `rmfd_cli.rain.presets` has them; naming them in `--help` must not import the simulator."""
 
 EPILOG = f"""\b

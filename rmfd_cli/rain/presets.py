@@ -15,7 +15,7 @@ from rmfd_cli.errors import UsageError
 from rmfd_cli.rain import microphysics
 from rmfd_cli.rain.elements import Camera, Coder, Lens, Particles, Splashes, Veil, View
 from rmfd_cli.rain.styles import log_uniform, tinted
-from rmfd_cli.rain.weather import Weather, sample_weather
+from rmfd_cli.rain.weather import Weather, sample_edited, sample_weather
 
 LONGEST_EXPOSURE_S = 0.1
 """Video has no longer ones; streaks would be so faint that they are not drawn."""
@@ -43,7 +43,7 @@ def preset(
         exposure_s: time that the shutter is open for.
 
     Raises:
-        UsageError: there is no such preset, or a number is out of its range.
+        UsageError: there is no such preset, it has nothing of what is to be changed, or a number is out of its range.
     """
     if name not in PRESETS:
         raise UsageError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
@@ -62,6 +62,8 @@ def preset(
             if weather.particles is not None:
                 break
             weather = PRESETS[name](rng)
+        else:
+            raise UsageError(f"the preset {name!r} is painted rain: it has no rain rate, wind or exposure to change")
     particles, veil = weather.particles, weather.veil
     follows = particles is not None and veil.extinction_per_m == microphysics.extinction_per_m(particles.rain_rate_mm_h)
     if particles is not None:
@@ -165,6 +167,7 @@ def _windshield(rng: np.random.Generator) -> Weather:
 
 PRESETS: Mapping[str, Callable[[np.random.Generator], Weather]] = {
     "random": sample_weather,
+    "edited": sample_edited,
     "light": _light,
     "moderate": _moderate,
     "heavy": _heavy,
@@ -173,4 +176,5 @@ PRESETS: Mapping[str, Callable[[np.random.Generator], Weather]] = {
     "night": _night,
     "windshield": _windshield,
 }
-"""Name to a function that draws a weather of that kind; `random` is what training sees."""
+"""Name to a function that draws a weather of that kind; `random` is what training sees, `edited` what data sets
+made with image and video editors look like."""

@@ -82,6 +82,41 @@ def sample_thick_layers(rng: np.random.Generator) -> tuple[StreakLayer, ...]:
     return (*(sample_streak_layers(rng) if rng.random() < 0.5 else ()), thick)
 
 
+def sample_graded_layers(rng: np.random.Generator) -> tuple[StreakLayer, ...]:
+    """One rain at four distances, as effects of video editors draw it: new in every frame, near streaks long, wide and rare.
+
+    A clip of NTURain, measured, has 450 streaks of more than ten pixels in a frame of 640×480: up to 85 long, 1 to 4 wide, and
+    opaque by 0.1 to 0.8, the large ones hardly more than the small.
+    """
+    angle, spread = float(rng.normal(0, 8)), log_uniform(rng, 1, 6)
+    length, width = log_uniform(rng, 8, 30), float(rng.uniform(0, 0.7))
+    opacity, additive = log_uniform(rng, 0.08, 0.35), bool(rng.random() < 0.35)
+    density, rarer = log_uniform(rng, 5e-4, 4e-3), rng.uniform(1.5, 3)
+    length_spread, opacity_spread = float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.3, 0.8))
+    taper = float(rng.uniform(0, 1))
+    layers = []
+    for nearness in (1.0, 1.6, 2.5, 4.0):
+        near = nearness * float(rng.uniform(0.8, 1.2))
+        layers.append(
+            StreakLayer(
+                motion="scattered",
+                density=_bounded(density * near**-rarer, length * near, width * near),
+                length_px=min(length * near, 120.0),
+                length_spread=length_spread,
+                width_px=width * near,
+                angle_degrees=angle,
+                angle_spread_degrees=spread,
+                step=1.0,
+                opacity=opacity,
+                opacity_spread=opacity_spread,
+                taper=taper,
+                ripple=0.0,
+                additive=additive,
+            )
+        )
+    return tuple(layers)
+
+
 def sample_sparkle(rng: np.random.Generator, angle_degrees: float) -> StreakLayer:
     """Short bright points, as drops that catch the light and as the noise of synthetic sets."""
     return StreakLayer(

@@ -26,6 +26,7 @@ from rmfd_cli.rain.light import to_light
 from rmfd_cli.rain.styles import (
     log_uniform,
     sample_camera,
+    sample_graded_layers,
     sample_noise_layers,
     sample_streak_layers,
     sample_thick_layers,
@@ -47,6 +48,7 @@ __all__ = [
     "View",
     "Weather",
     "lit_by",
+    "sample_edited",
     "sample_particles",
     "sample_weather",
 ]
@@ -74,6 +76,28 @@ def sample_weather(rng: np.random.Generator) -> Weather:
             noise = sample_noise_layers(rng)
         else:
             layers = sample_streak_layers(rng)
+    return _painted(rng, layers, noise, veil, camera)
+
+
+def sample_edited(rng: np.random.Generator) -> Weather:
+    """Rain as it is edited into a clip, of every painted style, in clear air; it is not photographed or coded after that."""
+    kind = rng.random()
+    layers: tuple[StreakLayer, ...] = ()
+    noise: tuple[NoiseLayer, ...] = ()
+    if kind < 0.3:
+        layers = sample_graded_layers(rng)
+    elif kind < 0.68:
+        layers = sample_streak_layers(rng)
+    elif kind < 0.88:
+        noise = sample_noise_layers(rng)
+    else:
+        layers = sample_thick_layers(rng)
+    return _painted(rng, layers, noise, CLEAR, PERFECT_CAMERA)
+
+
+def _painted(
+    rng: np.random.Generator, layers: tuple[StreakLayer, ...], noise: tuple[NoiseLayer, ...], veil: Veil, camera: Camera
+) -> Weather:
     return Weather(
         layers=layers,
         veil=veil,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from rmfd_cli.errors import UsageError
 from rmfd_cli.rain import microphysics
 from rmfd_cli.rain.presets import PRESETS, preset
-from rmfd_cli.rain.weather import lit_by, sample_weather
+from rmfd_cli.rain.styles import sample_graded_layers
+from rmfd_cli.rain.weather import CLEAR, PERFECT_CAMERA, lit_by, sample_weather
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -31,7 +33,7 @@ def test_classes_of_rain_keep_to_their_rates(name, low, high):
         assert low <= particles.rain_rate_mm_h <= high
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", sorted(PRESETS.keys() - {"edited"}))
 @pytest.mark.parametrize("seed", range(5))
 def test_overrides_are_taken(name, seed):
     rng = np.random.default_rng(seed)
@@ -67,6 +69,32 @@ def test_numbers_out_of_range_are_refused_in_one_line(wrong):
     with pytest.raises(UsageError) as caught:
         preset("light", np.random.default_rng(0), **wrong)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["rain_rate_mm_h", "wind_m_s", "exposure_s"])
+def test_painted_rain_has_no_metres_and_seconds_to_change(what):
+    with pytest.raises(UsageError, match=r"edited.*painted"):
+        preset("edited", np.random.default_rng(0), **{what: 0.01})
+
+
+def test_edited_rain_falls_in_clear_air_and_no_camera_sees_it_afterwards():
+    for seed in range(30):
+        weather = preset("edited", np.random.default_rng(seed))
+        assert weather.rains
+        assert weather.particles is None
+        assert weather.veil == CLEAR
+        assert weather.camera == PERFECT_CAMERA
+    assert preset("edited", np.random.default_rng(0), visibility_m=200.0).veil.extinction_per_m > 0
+
+
+def test_near_streaks_of_one_rain_are_longer_wider_and_rarer():
+    for seed in range(30):
+        layers = sample_graded_layers(np.random.default_rng(seed))
+        assert len({(layer.opacity, layer.angle_degrees, layer.additive) for layer in layers}) == 1
+        for far, near in pairwise(layers):
+            assert near.length_px > far.length_px or near.length_px == 120
+            assert near.width_px >= far.width_px
+            assert near.density < far.density
 
 
 def test_an_unknown_name_is_refused_and_the_known_ones_told():
