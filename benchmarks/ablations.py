@@ -69,7 +69,9 @@ def without_feedback() -> AbstractContextManager[object]:
         memory = passes.memory_blocks(last.luma, model.recovery.remember)
         last_hidden, takers = None if state is None else state.hidden, (model.recovery.rain, model.refinement.join)
         (seen, features), deep, hidden = model.recovery.features(registered, memory, last_hidden, takers)
-        hazy, _ = passes.take_off(model.recovery.rain, seen, last, registered.following, registered.frame, None, None)
+        rain, witnesses = model.recovery.rain, model.recovery.witnesses
+        pictures = registered.previous, last, registered.following, registered.frame
+        hazy, _ = passes.take_off(rain, witnesses, seen, *pictures, None, None)
         none = torch.zeros_like(registered.resting)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, none, none)
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/rain-model.md: one frame under every preset, and the layers of one of them.
+"""Makes the pictures of docs/rain-model.md: one frame under every preset of one kind of weather, and the layers of one of them.
 
 python examples/make_rain_pictures.py CLEAN_CLIP docs/images
 """
@@ -35,7 +35,8 @@ def main() -> None:
     with VideoReader(str(arguments.clip)) as reader:
         picture = next(islice(iter(reader), FRAME, None)).rgb
     clean = F.interpolate(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255, SIZE_PX, mode="area")
-    names = [name for name in PRESETS if name != "random"]
+    # Those two are many kinds of weather each.
+    names = [name for name in PRESETS if name not in ("random", "edited")]
     shown = [("clean", clean)] + [(name, rain_on(clean, name)[1].rainy) for name in names]
     write(arguments.target / "presets.jpg", shown)
     light, rendering = rain_on(clean, "violent")

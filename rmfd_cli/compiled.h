@@ -18,7 +18,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* Of what the functions take; to be counted on whenever that changes, here and in compiled.py. */
-#define RMFD_VERSION 3
+#define RMFD_VERSION 4
 
 INLINE float least(float a, float b) { return a < b ? a : b; }
 INLINE float most(float a, float b) { return a > b ? a : b; }

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_VERSION = 3
+_VERSION = 4
 """As in compiled.h: a library of before does not serve what came after."""
 
 

@@ -103,7 +103,8 @@ def to_pixels(x: Tensor, factor: int) -> Tensor:
     if is_traced(x):
         return F.pixel_shuffle(x, factor)
     batch, channels, height, width = x.shape
-    rows = x.contiguous(memory_format=torch.channels_last) if x.stride(1) != 1 else x
+    in_rows = x.stride(1) == 1 and not any(x.stride(k) % factor for k in (0, 2, 3))
+    rows = x if in_rows else x.contiguous(memory_format=torch.channels_last)
     words = rows.permute(0, 2, 3, 1).view(_WORDS[factor * x.element_size()])
     words = words.view(batch, height, width, channels // factor**2, factor).permute(0, 3, 1, 4, 2)
     return words.contiguous().view(x.dtype).view(batch, channels // factor**2, height * factor, width * factor)

@@ -12,7 +12,7 @@ from rmfd_cli.model.calls import Plane, Rows, Steps, by_place, call
 from rmfd_cli.model.image import CELL_PX, COLOURS, SHOWN, Image
 from rmfd_cli.model.native_convolve import Maps
 
-_SCRATCH_ROWS = 10
+_SCRATCH_ROWS = 18
 """As many as a function of the library needs at most."""
 
 
@@ -58,11 +58,19 @@ def recall(
 
 
 def take_off(
-    maps: Maps, last: Image, following: Image, frame: Image, settling: Tensor | None, sparing: Tensor | None
+    maps: Maps,
+    witnesses: Tensor,
+    trust_gain: float,
+    previous: Tensor,
+    last: Image,
+    following: Image,
+    frame: Image,
+    settling: Tensor | None,
+    sparing: Tensor | None,
 ) -> tuple[Image, Tensor]:
     """As `passes.take_off`."""
     hazy, taken = _like(frame), _cells(frame, 1)
-    given = (maps, *_size(frame), *last, *following, *frame, settling, sparing)
+    given = (maps, *_size(frame), witnesses, trust_gain, previous, *last, *following, *frame, settling, sparing)
     call("take_off", *given, _scratch(frame), *hazy, taken)
     return hazy, taken
 

@@ -20,7 +20,7 @@ from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.image import CELL_PX, Image, pad_to
 from rmfd_cli.model.int8 import Ranges
 from rmfd_cli.model.layers import ConvGru, Rectified, Residual, residuals
-from rmfd_cli.model.passes import CHROMA, EVIDENCE, LUMA, MAPS
+from rmfd_cli.model.passes import CHROMA, EVIDENCE, FOUND, LUMA, MAPS, WITNESSES
 from rmfd_cli.model.rest import calm_of, resting_cells, settling
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import VeilEstimate, cells_of_frame, lift_of, light_of_cells
@@ -57,7 +57,8 @@ class InverseRecovery(nn.Module):
         self.recur = ConvGru(hidden)
         self.up = nn.Conv2d(deep, width, 1)
         self.decode = Residual(width)
-        self.rain = nn.Conv2d(width, LUMA * len(MAPS) + CHROMA, 1)
+        self.rain = nn.Conv2d(width, FOUND, 1)
+        self.witnesses = nn.Parameter(torch.zeros(2, len(WITNESSES)))
         self.veil = VeilEstimate(deep)
         # Begin with little covered.
         nn.init.normal_(self.rain.weight, std=0.01)
@@ -232,7 +233,9 @@ class Rmfd(nn.Module):
                 spared = sparing(registered.agreement, state.calm[:, :1])
         takers, last_hidden = (self.recovery.rain, self.refinement.join), None if state is None else state.hidden
         (seen, features), deep, hidden = self.recovery.features(registered, memory, last_hidden, takers)
-        hazy, taken = passes.take_off(self.recovery.rain, seen, last, following, frame, settle, spared)
+        hazy, taken = passes.take_off(
+            self.recovery.rain, self.recovery.witnesses, seen, registered.previous, last, following, frame, settle, spared
+        )
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:

@@ -248,28 +248,62 @@ INLINE void settle_row(
     }
 }
 
+/* `WITNESSES` in passes.py. */
+enum { WITNESSES = 6 };
+
+/* How far each witness is trusted in a row of blocks, for each of its pixels: what it says of all, and of the block. */
+INLINE void trust_row(float *restrict trust, const float *witnesses, const float *blocks, float gain, int32_t wide, int32_t channels)
+{
+    for (ptrdiff_t k = 0; k < WITNESSES; k++)
+        for (ptrdiff_t block = 0; block < wide; block++)
+            for (ptrdiff_t x = 0; x < BLOCK; x++)
+                trust[(k * wide + block) * BLOCK + x] = witnesses[k] + gain * blocks[block * channels + k];
+}
+
+/* What witnesses of a row of pixels say of each. */
+INLINE void hear_row(
+    float *restrict preference, float *restrict covered, const float *restrict previous, const float *restrict following,
+    const float *restrict memory, const float *witnesses, const float *restrict trust, int32_t count)
+{
+    float weights[WITNESSES];
+    for (ptrdiff_t k = 0; k < WITNESSES; k++) weights[k] = witnesses[k];
+    for (ptrdiff_t x = 0; x < count; x++) {
+        const float darker = least(previous[x], following[x]), brighter = most(previous[x], following[x]);
+        const float shown[WITNESSES] = {
+            most(darker, least(brighter, 0.0f)), previous[x], following[x], memory[x], most(brighter, memory[x]),
+            least(darker, memory[x]),
+        };
+        for (ptrdiff_t k = 0; k < WITNESSES; k++) preference[x] += weights[k] * shown[k];
+        for (ptrdiff_t k = 0; k < WITNESSES; k++) covered[x] += trust[k * count + x] * shown[k];
+    }
+}
+
 /* `settling` and `sparing` may be missing. */
 FOR_EVERY_CPU void rmfd_take_off(
-    Maps maps, int32_t height, int32_t width, const float *last, const float *last_chroma, const float *following,
+    Maps maps, int32_t height, int32_t width, const float *witnesses, float trust_gain, const float *previous, const float *last, const float *last_chroma, const float *following,
     const float *following_chroma, const float *frame, const float *frame_chroma, const float *settling, const float *sparing,
     float *scratch, float *hazy, float *hazy_chroma, float *taken)
 {
-    enum { CHANNELS = 3 * LUMA + CHROMA };
+    enum { CHANNELS = 3 * LUMA + CHROMA + WITNESSES };
     const int32_t rows = height / CELL, columns = width / CELL, wide = width / BLOCK, half = width / HALF;
     float *restrict preference = scratch, *restrict covered = scratch + width, *restrict glow = scratch + 2 * width;
     float *restrict weight = scratch + 3 * width, *restrict share_of_last = scratch + 4 * width, *restrict spared = scratch + 5 * width;
     /* Of two rows of pixels, sums by two. */
     float *restrict half_share = scratch + 6 * width, *restrict half_rest = half_share + half;
-    float *restrict row_of_cells = scratch + 7 * width;
+    float *restrict trust = scratch + 7 * width, *restrict row_of_cells = trust + WITNESSES * width;
     const float *cells_share = settling ? settling + (ptrdiff_t)rows * columns : NULL, *blocks = NULL;
     for (int32_t y = 0; y < height; y++) {
         const ptrdiff_t row = (ptrdiff_t)y * width;
-        if (y % BLOCK == 0) blocks = row_of_maps(maps, y / BLOCK, wide, CHANNELS);
+        if (y % BLOCK == 0) {
+            blocks = row_of_maps(maps, y / BLOCK, wide, CHANNELS);
+            trust_row(trust, witnesses + WITNESSES, blocks + 3 * LUMA + CHROMA, trust_gain, wide, CHANNELS);
+        }
         const float *restrict memory = last + row, *restrict next = following + row, *restrict here = frame + row;
         float *restrict out = hazy + row;
         take_row(preference, blocks + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
         take_row(covered, blocks + LUMA + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
         take_row(glow, blocks + 2 * LUMA + y % BLOCK * BLOCK, wide, BLOCK, CHANNELS);
+        hear_row(preference, covered, previous + row, next, memory, witnesses, trust, width);
         sigmoid_row(preference, width);
         sigmoid_row(covered, width);
         for (ptrdiff_t x = 0; x < width; x++) {

@@ -29,6 +29,19 @@ MAPS = ("preference", "covered", "glow")
 """What stage 1 says of each pixel: which of two sources fills it if it is covered, following frame or last hazy estimate
 (docs/decisions.md), whether it is covered, and the light of translucent rain."""
 
+WITNESSES = ("median", "previous", "following", "memory", "brightest", "darkest")
+"""What can tell that a single pixel is covered, by how it departs from it: the frames beside it in register, their median with
+it, the last hazy estimate, and the brightest and the darkest of those three. Convolutions see sixteen pixels in one place, and
+say through 32 channels what `MAPS` have 48 numbers for (docs/decisions.md)."""
+
+WITNESS_GAIN, TRUST_GAIN = 256.0, 64.0
+"""Of what a witness says of every pixel, by its departure, and of how far it is trusted besides in a block of pixels: what is
+learnt is small by as much, since optimisers take steps of one size everywhere."""
+
+FOUND = LUMA * len(MAPS) + CHROMA + len(WITNESSES)
+"""Channels of what stage 1 finds: `MAPS` in blocks of pixels, the chroma of the translucent light, and for each block how far
+each of `WITNESSES` is trusted that says that a pixel is covered."""
+
 MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
@@ -115,7 +128,9 @@ def memory_blocks(last: Tensor, remember: nn.Module) -> Tensor:
 
 def take_off(
     rain: nn.Module,
+    witnesses: Tensor,
     seen: Tensor,
+    previous: Tensor,
     last: Image,
     following: Image,
     frame: Image,
@@ -125,8 +140,10 @@ def take_off(
     """H: covered pixels are filled from the two candidates, and translucent light is taken off.
 
     Args:
-        rain: the convolution that finds `[B, C, H/4, W/4]`: `MAPS` in blocks of pixels, and the translucent light's chroma.
-        seen: what goes into it.
+        rain: the convolution that finds `FOUND`, `[B, C, H/4, W/4]`.
+        witnesses: what each of `WITNESSES` says of preference and covered, by `WITNESS_GAIN`, `[2, 6]`.
+        seen: what goes into the convolution.
+        previous: how the luma of the previous frame departs from the frame.
         last: how the memory departs from the frame.
         following: how the following frame does.
         frame: the frame itself.
@@ -137,11 +154,17 @@ def take_off(
         H, and the light that was found to be rain, one pixel of each cell, `[B, 1, H/8, W/8]`, whether or not it was spared.
     """
     found = maps_of(rain, seen)
-    if suits(found.all, *last, *following, *frame, settling, sparing):
-        return native.take_off(found, last, following, frame, settling, sparing)
-    maps = found.all if found.all is not None else rain(seen)
-    light = to_pixels(maps[:, LUMA * len(MAPS) :], 2).to(last.luma.dtype)
-    preference, covered, glow = to_pixels(maps[:, : LUMA * len(MAPS)], 4).to(last.luma.dtype).chunk(len(MAPS), 1)
+    said = WITNESS_GAIN * witnesses.float()
+    if suits(found.all, previous, *last, *following, *frame, settling, sparing):
+        return native.take_off(found, said, TRUST_GAIN, previous, last, following, frame, settling, sparing)
+    maps = (found.all if found.all is not None else rain(seen)).to(last.luma.dtype)
+    pixels, light, trust = maps.split([LUMA * len(MAPS), CHROMA, len(WITNESSES)], 1)
+    light = to_pixels(light, 2)
+    preference, covered, glow = to_pixels(pixels, 4).chunk(len(MAPS), 1)
+    trust = F.interpolate(TRUST_GAIN * trust, scale_factor=4.0, mode="nearest")
+    for k, shown in enumerate(witnesses_of(previous, following.luma, last.luma)):
+        preference = preference + said[0, k] * shown
+        covered = covered + (said[1, k] + trust[:, k : k + 1]) * shown
     covered = torch.sigmoid(covered)
     # The softmax of two.
     share = covered * torch.sigmoid(preference)
@@ -156,6 +179,13 @@ def take_off(
     if sparing is not None:
         departure = Image(departure.luma * enlarge(sparing, CELL_PX), departure.chroma * enlarge(sparing, CELL_PX // 2))
     return Image(frame.luma + departure.luma, frame.chroma + departure.chroma), taken
+
+
+def witnesses_of(previous: Tensor, following: Tensor, last: Tensor) -> tuple[Tensor, ...]:
+    """`WITNESSES`, from how the luma of the neighbours and of the memory departs from the frame; all are `[B, 1, H, W]`."""
+    darker, brighter = torch.minimum(previous, following), torch.maximum(previous, following)
+    median = torch.maximum(darker, brighter.clamp(max=0))
+    return median, previous, following, last, torch.maximum(brighter, last), torch.minimum(darker, last)
 
 
 def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:

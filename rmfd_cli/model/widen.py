@@ -56,6 +56,7 @@ def widen(model: Rmfd, config: ModelConfig) -> Rmfd:
     places = _Places(list(range(before.width)), [*range(before.hidden), *rest], list(range(before.hidden)))
     for name, inputs, outputs in _layers(model, config, places):
         _embed(wide.get_submodule(name), model.get_submodule(name), inputs, outputs)
+    wide.recovery.witnesses.copy_(model.recovery.witnesses)
     wide.recovery.veil.maps.load_state_dict(model.recovery.veil.maps.state_dict())
     wide.recovery.veil.tint.load_state_dict(model.recovery.veil.tint.state_dict())
     wide.recovery.veil.scene[2].load_state_dict(model.recovery.veil.scene[2].state_dict())

@@ -262,3 +262,43 @@ def test_light_and_airlight_follow_a_jump_of_the_brightness_at_their_own_rates(m
     _, seen = model.recovery.veil(cleared.deep, cleared.cells, after.light)
     assert (seen - before.airlight).abs().min() > 0.3
     torch.testing.assert_close(after.airlight, torch.lerp(before.airlight, seen, AIRLIGHT_RATE))
+
+
+def departing(bright: dict[tuple[int, int], float]) -> Image:
+    """How a neighbour of 16×16 pixels departs from a frame in which some pixels outshine it."""
+    luma = torch.zeros(1, 1, 16, 16)
+    for (y, x), light in bright.items():
+        luma[0, 0, y, x] = -light
+    return Image(luma, torch.zeros(1, 2, 8, 8))
+
+
+@pytest.mark.parametrize("trusted", ["everywhere", "in one block"])
+def test_a_pixel_alone_that_outshines_its_witnesses_is_filled_from_them(trusted):
+    maps, witnesses = torch.zeros(1, passes.FOUND, 4, 4), torch.zeros(2, len(passes.WITNESSES))
+    maps[:, passes.LUMA : 2 * passes.LUMA] = -8.0
+    brightest = passes.WITNESSES.index("brightest")
+    if trusted == "everywhere":
+        witnesses[1, brightest] = -160.0 / passes.WITNESS_GAIN
+    else:
+        maps[0, passes.LUMA * len(passes.MAPS) + passes.CHROMA + brightest, 1, 2] = -160.0 / passes.TRUST_GAIN
+    # Both lie in the second row of blocks, in the third and in the fourth column.
+    shown, frame = departing({(5, 9): 0.1, (6, 13): 0.1}), Image(torch.full((1, 1, 16, 16), 0.6), torch.zeros(1, 2, 8, 8))
+    hazy, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, shown.luma, shown, shown, frame, None, None)
+    assert hazy.luma[0, 0, 5, 9] == pytest.approx(0.5, abs=1e-3)
+    assert hazy.luma[0, 0, 6, 13] == pytest.approx(0.5 if trusted == "everywhere" else 0.6, abs=1e-3)
+    hazy.luma[0, 0, [5, 6], [9, 13]] = 0.6
+    torch.testing.assert_close(hazy.luma, frame.luma)
+    # A neighbour that is as bright does not bear witness to a drop.
+    still, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, 0 * shown.luma, shown, shown, frame, None, None)
+    torch.testing.assert_close(still.luma, frame.luma, atol=1e-3, rtol=0)
+
+
+def test_the_darker_of_two_sources_can_be_preferred_pixel_by_pixel():
+    maps, witnesses = torch.zeros(1, passes.FOUND, 4, 4), torch.zeros(2, len(passes.WITNESSES))
+    maps[:, passes.LUMA : 2 * passes.LUMA] = 8.0
+    for name, weight in (("following", -400.0), ("memory", 400.0)):
+        witnesses[0, passes.WITNESSES.index(name)] = weight / passes.WITNESS_GAIN
+    following, last = departing({(5, 9): 0.1}), departing({(6, 9): 0.1})
+    frame = Image(torch.full((1, 1, 16, 16), 0.6), torch.zeros(1, 2, 8, 8))
+    hazy, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, following.luma, last, following, frame, None, None)
+    assert hazy.luma[0, 0, 5:7, 9].tolist() == pytest.approx([0.5, 0.5], abs=1e-3)

@@ -38,9 +38,10 @@ def test_the_less_it_rains_the_less_is_taken_off_where_neighbours_disagree(rain,
     agreement = torch.ones(1, 1, 4, 6)
     agreement[..., :3] = 0.0
     # Nothing is covered, and all places have the same translucent light.
-    maps = torch.tensor([0.0] * 16 + [-50.0] * 16 + [0.2] * 16 + [-0.02] * 8).view(1, 56, 1, 1).expand(1, 56, 8, 12)
+    maps = torch.tensor([0.0] * 16 + [-50.0] * 16 + [0.2] * 16 + [-0.02] * 8 + [0.0] * 6).view(1, 62, 1, 1).expand(1, 62, 8, 12)
     nothing = Image(0 * DEPARTURE.luma, 0 * DEPARTURE.chroma)
-    spared, taken = take_off(torch.nn.Identity(), maps, nothing, nothing, nothing, None, sparing(agreement, rain))
+    known, spared = (torch.zeros(2, 6), maps, nothing.luma), sparing(agreement, rain)
+    spared, taken = take_off(torch.nn.Identity(), *known, nothing, nothing, nothing, None, spared)
     torch.testing.assert_close(spared.luma[..., :20], left * DEPARTURE.luma[..., :20])
     torch.testing.assert_close(spared.chroma[..., :10], left * DEPARTURE.chroma[..., :10])
     torch.testing.assert_close(spared.luma[..., 28:], DEPARTURE.luma[..., 28:])
