@@ -251,8 +251,9 @@ INLINE void settle_row(
 /* `WITNESSES` in passes.py. */
 enum { WITNESSES = 6 };
 
-/* How far each witness is trusted in a row of blocks, for each of its pixels: what it says of all, and of the block. */
-INLINE void trust_row(float *restrict trust, const float *witnesses, const float *blocks, float gain, int32_t wide, int32_t channels)
+/* What each witness says of a covered pixel, for each of a row of blocks: of all, and as far as the block trusts it. */
+INLINE void trust_row(
+    float *restrict trust, const float *witnesses, const float *blocks, float gain, int32_t wide, int32_t channels)
 {
     for (ptrdiff_t k = 0; k < WITNESSES; k++)
         for (ptrdiff_t block = 0; block < wide; block++)
@@ -280,9 +281,10 @@ INLINE void hear_row(
 
 /* `settling` and `sparing` may be missing. */
 FOR_EVERY_CPU void rmfd_take_off(
-    Maps maps, int32_t height, int32_t width, const float *witnesses, float trust_gain, const float *previous, const float *last, const float *last_chroma, const float *following,
-    const float *following_chroma, const float *frame, const float *frame_chroma, const float *settling, const float *sparing,
-    float *scratch, float *hazy, float *hazy_chroma, float *taken)
+    Maps maps, int32_t height, int32_t width, const float *witnesses, float trust_gain, const float *previous, const float *last,
+    const float *last_chroma, const float *following, const float *following_chroma, const float *frame,
+    const float *frame_chroma, const float *settling, const float *sparing, float *scratch, float *hazy, float *hazy_chroma,
+    float *taken)
 {
     enum { CHANNELS = 3 * LUMA + CHROMA + WITNESSES };
     const int32_t rows = height / CELL, columns = width / CELL, wide = width / BLOCK, half = width / HALF;

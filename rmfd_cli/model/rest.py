@@ -16,7 +16,7 @@ MEMORY_SHARE = (0.4, 0.85)
 
 _RAIN = (0.2 / 255, 0.5 / 255)
 """Mean light that is taken off a frame: below the first it does not rain, beyond the second it surely does. Dry clips of all
-kinds are below 0.15 code values, spray of white water at 0.2, light rain above 0.5."""
+kinds are below 0.2 code values, spray of white water at 0.3, light rain above 0.5."""
 _RESTING = (0.1, 0.3)
 """Share of a frame that rests, below and beyond which the camera moves and rests."""
 _RATE = 0.2

@@ -17,8 +17,8 @@ MOST_DIFFERENCE = 60 / 255
 _AGREEMENT = 0.024
 """Mean difference of the neighbours in and around a cell at which little is believed them."""
 _LITTLE_RAIN = (0.25 / 255, 0.4 / 255)
-"""Mean light that is taken off a frame: up to the first all of a doubt counts, from the second on none of it. Spray takes 0.22
-code values where it is worst, other dry clips 0.1 and less, light rain 0.5 and more."""
+"""Mean light that is taken off a frame: up to the first all of a doubt counts, from the second on none of it. Spray takes 0.3
+code values where it is worst, other dry clips 0.2 and less, light rain 0.5 and more."""
 
 
 def difference_of(previous: Tensor, following: Tensor) -> Tensor:
