@@ -104,7 +104,8 @@ TERMS = {
 def test_what_judges_the_veil_is_left_as_it_is(stage1, whole):
     before, after = (dict(load_model(path).named_parameters()) for path in (stage1, whole / "rmfd.safetensors"))
     changed = [name for name in before if not torch.equal(before[name], after[name])]
-    assert {name.split(".")[1] for name in changed if name.startswith("recovery.")} == {"recur", "up", "decode", "rain"}
+    learning = {"recur", "up", "decode", "rain", "witnesses"}
+    assert {name.split(".")[1] for name in changed if name.startswith("recovery.")} == learning
     assert {"recovery.rain.weight", "refinement.out.weight"} <= set(changed)
 
 
