@@ -15,9 +15,11 @@ from pathlib import Path
 import baselines
 import cv2
 import numpy as np
+import torch
 from media import read_clip, restored_by, shown, stored
 from numpy.typing import NDArray
 
+from rmfd_cli.metrics import psnr
 from rmfd_cli.model.streaming import restorer
 
 SIZE = (480, 640)
@@ -71,8 +73,8 @@ def main() -> None:
 
 def psnr_db(restored: baselines.Clip, clean: baselines.Clip) -> float:
     """Mean over frames, of what is rounded to 8 bits."""
-    error = np.round(restored.clip(0, 1) * 255) / 255 - clean
-    return float(np.mean(-10 * np.log10(np.square(error).mean((1, 2, 3)))))
+    rounded = (np.round(restored.clip(0, 1) * 255) / 255).astype(np.float32)
+    return float(psnr(*(torch.from_numpy(clip).permute(0, 3, 1, 2) for clip in (rounded, clean))).mean())
 
 
 def rain_of(rainy: baselines.Clip) -> Opacity:
