@@ -33,7 +33,8 @@ FILTER_GAIN = 20.0
 """How surely a network that has learnt nothing yet takes what is brighter than both neighbours in register for covered."""
 
 LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
-"""The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it."""
+"""The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it. Of light, the
+mean of all frames until there are twenty, so that a veil is judged in the first second as ever after."""
 
 
 def block(names: tuple[str, ...], name: str) -> slice:
@@ -116,7 +117,7 @@ class InverseRecovery(nn.Module):
         """T and U as in `Recovered`, A, and the light that they were judged by."""
         light = torch.cat([light_of_cells(cells), deep.mean((2, 3), keepdim=True, dtype=cells.dtype)], 1)
         if last is not None:
-            light = last.light + LIGHT_RATE * (light - last.light)
+            light = last.light + (1 / (last.age + 1)).clamp(min=LIGHT_RATE) * (light - last.light)
         veil, airlight = self.veil(deep, cells, light)
         if last is not None:
             airlight = last.airlight + AIRLIGHT_RATE * (airlight - last.airlight)
@@ -243,7 +244,8 @@ class Rmfd(nn.Module):
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
         hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
         calm = calm_of(cleared.taken, cleared.resting, None if state is None else state.calm)
-        state = State(cleared.hidden, *hazy, airlight, light, calm, cleared.rested)
+        age = torch.ones_like(light[:, :1]) if state is None else state.age + 1
+        state = State(cleared.hidden, *hazy, airlight, light, age, calm, cleared.rested)
         return Recovered(hazy, airlight, veil, cleared.features), state
 
     def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:

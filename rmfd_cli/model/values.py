@@ -58,6 +58,8 @@ class State(NamedTuple):
     """`[B, 3, 1, 1]`: running mean of A."""
     light: Tensor
     """`[B, LIGHT + deep_width, 1, 1]`: running mean of the light of the frame and of its features."""
+    age: Tensor
+    """`[B, 1, 1, 1]`: how many frames of the scene it has seen."""
     calm: Tensor
     """`[B, 2, 1, 1]`: from `rest.calm_of`: how hard it rains, and how much of the picture rests."""
     rested: Tensor
