@@ -14,17 +14,24 @@ from rmfd_cli.model.values import Restored
 from rmfd_cli.training.packed import Batch, full_size
 
 
+HIGHEST_DB = 50.0
+"""What is nearer to the truth than that cannot be told from it: 8 bits end at 58.9 dB."""
+LEAST_SHARE = 1e-3
+"""Where less is known of a clip, it counts less."""
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """The weight of each term, and why it is there."""
 
-    image: float = 1.0
-    """Charbonnier on the refined B: the aim itself."""
+    image: float = 0.0035
+    """Decibels on the refined B: the aim itself, as it is scored. What counts of a clip is its worst pixels, which are those under
+    rain, and a clip counts alike however hard it rains (docs/decisions.md)."""
     structure: float = 0.1
     """1 − SSIM on the refined B: fine texture that a mean absolute error gives up first. The paper trains on SSIM alone, which
     leaves the overall brightness free."""
-    coarse: float = 0.3
-    """Charbonnier on B after the inversion: stage 1 has to stand on its own physics, with stage 2 to correct it."""
+    coarse: float = 0.001
+    """Decibels on B after the inversion: stage 1 has to stand on its own physics, with stage 2 to correct it."""
     hazy: float = 0.5
     """Charbonnier on H: streaks and drops gone before the veil is touched."""
     transmission: float = 0.3
@@ -70,9 +77,9 @@ def losses(estimates: ClipEstimates, batch: Batch, weights: LossWeights) -> dict
     share, known = balance(batch), batch.clean_known.expand(-1, batch.rainy.shape[1], -1, -1, -1)
     clean, certain = _truth(estimates, batch)
     terms = {
-        "image": charbonnier((estimates.image - clean) * share * certain),
+        "image": decibels(estimates.image - clean, certain),
         "structure": ((1 - _ssim(estimates.image, clean)) * known[..., 0, 0, 0]).mean(),
-        "coarse": charbonnier((estimates.coarse - clean) * share * known),
+        "coarse": decibels(estimates.coarse - clean, known),
         "hazy": charbonnier((estimates.hazy - batch.hazy) * share * batch.hazy_known),
         "transmission": ((estimates.transmission - batch.transmission) * batch.veil_known).square().mean(),
         "airlight": ((estimates.airlight - batch.airlight).abs() * veiled * batch.veil_known).mean(),
@@ -120,6 +127,18 @@ def balance(batch: Batch) -> Tensor:
     certain = torch.maximum(batch.clean_known, batch.hazy_known)
     damage = ((batch.rainy - batch.clean).abs() * certain).mean((1, 2, 3, 4), keepdim=True)
     return (0.03 / (damage + 0.005)).sqrt()
+
+
+def decibels(error: Tensor, certain: Tensor) -> Tensor:
+    """By how many decibels the PSNR of clips lies below `HIGHEST_DB`, of which nothing is left then; their mean.
+
+    Args:
+        error: `[B, T, C, H, W]`.
+        certain: 0 to 1, of what broadcasts to it: which errors are real.
+    """
+    share = certain.expand(-1, error.shape[1], 1, *error.shape[3:]).mean((1, 2, 3, 4))
+    squared = (error * certain).square().mean((1, 2, 3, 4)) / share.clamp(min=LEAST_SHARE)
+    return 10 * torch.log10(1 + squared * 10 ** (HIGHEST_DB / 10)).mean()
 
 
 def charbonnier(error: Tensor, epsilon: float = 1e-3) -> Tensor:

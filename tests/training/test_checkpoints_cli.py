@@ -53,7 +53,7 @@ def test_a_weight_of_the_command_line_leaves_the_file_s_others(folder, tmp_path)
     done = run(folder, tmp_path, "--config", tmp_path / "run.toml", "--weight", "flow=0.5", "--steps", 1, "-q")
     assert done.exit_code == 0, done.stderr
     saved = read_checkpoint(tmp_path / "checkpoints" / "step-00000001.pt")["config"]["weights"]
-    assert (saved["flow"], saved["hazy"], saved["image"]) == (0.5, 0.25, 1)
+    assert (saved["flow"], saved["hazy"], saved["change"]) == (0.5, 0.25, 0.2)
 
 
 @pytest.mark.parametrize("seed", [2**63, 99999999999999999999])

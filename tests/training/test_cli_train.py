@@ -144,7 +144,7 @@ def test_a_file_gives_options_and_the_command_line_wins(folder, tmp_path):
     assert last_step(tmp_path / "b") == 1
     assert not (tmp_path / "a").exists()
     saved = read_checkpoint(tmp_path / "b" / "checkpoints" / "step-00000001.pt")["config"]["weights"]
-    assert (saved["flow"], saved["hazy"], saved["image"]) == (0, 0.25, 1)
+    assert (saved["flow"], saved["hazy"], saved["change"]) == (0, 0.25, 0.2)
 
 
 def test_every_option_can_be_given_in_a_file(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rmfd_cli.training.losses import balance, charbonnier
+from rmfd_cli.training.losses import HIGHEST_DB, balance, charbonnier, decibels
 from rmfd_cli.training.packed import Batch
 
 
@@ -32,3 +32,19 @@ def test_a_charbonnier_error_is_smooth_at_zero_and_absolute_far_from_it():
     assert charbonnier(torch.zeros(4)).item() == pytest.approx(1e-3)
     assert charbonnier(torch.tensor([-2.0, 4.0])).item() == pytest.approx(3.0, abs=1e-6)
     assert charbonnier(torch.tensor([3.0, -3.0]), epsilon=4.0).item() == pytest.approx(5.0)
+
+
+def test_decibels_count_down_from_the_highest_alike_for_all_clips():
+    error = torch.tensor([0.0, 10 ** (-HIGHEST_DB / 20), 0.1]).view(3, 1, 1, 1, 1).expand(3, 2, 3, 4, 4)
+    one = torch.ones(1, 1, 1, 1, 1).expand(3, -1, -1, -1, -1)
+    each = [decibels(error[k : k + 1], one[k : k + 1]).item() for k in range(3)]
+    assert each == pytest.approx([0.0, 3.0103, HIGHEST_DB - 20], abs=5e-3)
+    assert decibels(error, one).item() == pytest.approx(sum(each) / 3, abs=1e-5)
+
+
+def test_decibels_are_of_what_is_certain():
+    error, certain = torch.full((1, 2, 3, 4, 4), 0.1), torch.zeros(1, 2, 1, 4, 4)
+    assert decibels(error, certain).item() == 0
+    certain[..., :1] = 1
+    error[..., 1:] = 0.7
+    assert decibels(error, certain).item() == pytest.approx(HIGHEST_DB - 20, abs=5e-3)
