@@ -33,8 +33,8 @@ FILTER_GAIN = 20.0
 """How surely a network that has learnt nothing yet takes what is brighter than both neighbours in register for covered."""
 
 LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
-"""The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it. Of light, the
-mean of all frames until there are twenty, so that a veil is judged in the first second as ever after."""
+"""The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it. Of the
+light, the mean of all frames until there are twenty, so that a veil is judged in the first second as ever after."""
 
 
 def block(names: tuple[str, ...], name: str) -> slice:

@@ -13,7 +13,6 @@ from rmfd_cli.model.image import CELL_PX, Image, enlarge, to_rgb
 from rmfd_cli.model.values import Restored
 from rmfd_cli.training.packed import Batch, full_size
 
-
 HIGHEST_DB = 50.0
 """What is nearer to the truth than that cannot be told from it: 8 bits end at 58.9 dB."""
 LEAST_SHARE = 1e-3
@@ -25,8 +24,8 @@ class LossWeights:
     """The weight of each term, and why it is there."""
 
     image: float = 0.0035
-    """Decibels on the refined B: the aim itself, as it is scored. What counts of a clip is its worst pixels, which are those under
-    rain, and a clip counts alike however hard it rains (docs/decisions.md)."""
+    """Decibels on the refined B: the aim itself, as it is scored. The worst pixels of a clip count most, which are those
+    under rain, and clips alike, however hard it rains (docs/decisions.md)."""
     structure: float = 0.1
     """1 − SSIM on the refined B: fine texture that a mean absolute error gives up first. The paper trains on SSIM alone, which
     leaves the overall brightness free."""
@@ -130,7 +129,7 @@ def balance(batch: Batch) -> Tensor:
 
 
 def decibels(error: Tensor, certain: Tensor) -> Tensor:
-    """By how many decibels the PSNR of clips lies below `HIGHEST_DB`, of which nothing is left then; their mean.
+    """How far the PSNR of clips lies below `HIGHEST_DB`, in dB, running out at 0 where there is no error; their mean.
 
     Args:
         error: `[B, T, C, H, W]`.
