@@ -45,6 +45,7 @@ from rmfd_cli.model.values import Window
 from rmfd_cli.model.veil import LIGHT, VeilEstimate
 from rmfd_cli.training.clips import Clip, load_clips
 from rmfd_cli.training.data import draw_clip, rain_on
+from rmfd_cli.training.losses import decibels
 from rmfd_cli.training.packed import Packed, full_size, stack, to_numbers
 
 PIECE_PX = 320
@@ -53,7 +54,6 @@ KEPT_FRAMES = (0, 3, 6, 10)
 """With a last H and without one; no hidden state is seen, so that it need not grow old."""
 BATCH = 20
 LEARNING_RATE = 3e-3
-HIGHEST_DB = 50.0
 
 
 class Seen(NamedTuple):
@@ -238,11 +238,11 @@ def loss(estimate: VeilEstimate, seen: Seen) -> Tensor:
     veil, airlight = estimate(seen.features, seen.cells, light)
     transmission, flow = veil[:, :1], veil[:, 1:]
     unveiled = physics.remove_veil(seen.hazy, transmission, airlight, flow, 0.1).clamp(-0.2, 1.2)
-    error = (unveiled - seen.clean).square().mean((1, 2, 3))
+    error = (unveiled - seen.clean)[:, None]
     thickness = (1 - seen.transmission).mean((1, 2, 3), keepdim=True)
     return torch.stack(
         [
-            0.5 * torch.log10(error + 10 ** (-HIGHEST_DB / 10)).mean(),
+            0.05 * decibels(error, torch.ones_like(error[:, :, :1])),
             0.5 * (transmission - seen.transmission).square().mean(),
             0.3 * ((airlight - seen.airlight).abs() * thickness).mean(),
             (flow - seen.flow).abs().mean(),

@@ -14,7 +14,7 @@ from rmfd_cli.model.values import Restored
 from rmfd_cli.training.packed import Batch, full_size
 
 HIGHEST_DB = 50.0
-"""What is nearer to the truth than that cannot be told from it: 8 bits end at 58.9 dB."""
+"""What is nearer to the truth cannot be seen; without a limit, a clip without rain decides the mean."""
 LEAST_SHARE = 1e-3
 """Where less is known of a clip, it counts less."""
 

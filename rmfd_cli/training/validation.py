@@ -15,6 +15,7 @@ from rmfd_cli.options import TrainOptions
 from rmfd_cli.rain.weather import Weather, sample_weather
 from rmfd_cli.training.clips import Clip
 from rmfd_cli.training.data import draw_batch, draw_clip
+from rmfd_cli.training.losses import HIGHEST_DB
 from rmfd_cli.training.packed import Packed
 from rmfd_cli.training.unroll import run_clip
 
@@ -23,8 +24,6 @@ VALIDATION_SEED = 1_000_003
 
 FRAMES = 8
 PICTURES = 3
-HIGHEST_DB = 50.0
-"""More than this cannot be seen; without a limit, a clip without rain decides the mean."""
 
 
 class Score(NamedTuple):
