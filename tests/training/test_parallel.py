@@ -37,6 +37,10 @@ os.environ["MASTER_PORT"] = ports[2]
 refined = options(folder, out / "refined", stage=2, real_rain=str(folder), real_share=0.5, steps=2, batch_size=2)
 loop.train(refined, init=out / "run" / "rmfd.safetensors")
 torch.save(kept[-1].adversary.judge.state_dict(), out / f"judge{rank}.pt")
+# As the tool itself ends. What `kept` holds keeps gloo's threads alive, and one that frees a tensor while Python takes itself
+# apart aborts the process (https://github.com/pytorch/pytorch/issues/190489).
+sys.stdout.flush()
+os._exit(0)
 """
 
 
