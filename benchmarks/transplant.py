@@ -56,7 +56,7 @@ def main() -> None:
     names = ("input", "aligned 5", "aligned 5, where brighter", "rmfd")
     print(f"{'clip':28s}" + "".join(f" {name:>26s}" for name in names))
     for path in sorted(arguments.clean_dir.glob("*.mp4")):
-        clean = _middle(read_clip(path, arguments.frames, max_width=10_000))
+        clean = middle(read_clip(path, arguments.frames, max_width=10_000))
         video = [stored(frame) for frame in under(rain, clean)]
         rainy, frames = np.stack([shown(planes) for planes in video]), range(EDGE, len(video) - EDGE)
         aligned = baselines.aligned_median(rainy, 2, frames)
@@ -149,7 +149,8 @@ def _streaks(core: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return is_streak[labels]
 
 
-def _middle(clip: baselines.Clip) -> baselines.Clip:
+def middle(clip: baselines.Clip) -> baselines.Clip:
+    """The middle of a clip, `SIZE` at most, sides even."""
     top, left = (max(0, (have - want) // 2) for have, want in zip(clip.shape[1:3], SIZE, strict=True))
     bottom, right = (min(have, want) // 2 * 2 for have, want in zip(clip.shape[1:3], SIZE, strict=True))
     return clip[:, top : top + bottom, left : left + right]
