@@ -113,7 +113,8 @@ def scene(picture: NDArray[np.float32], fence: Fence, frames: int = FRAMES) -> t
 
 def score(clip: NDArray[np.float32], clean: NDArray[np.float32], area: tuple[slice, slice]) -> float:
     """PSNR in dB of part of a clip, as it is shown in 8 bits."""
-    ours, theirs = (torch.from_numpy(np.round(x[(slice(None), *area)] * 255) / 255) for x in (clip, clean))
+    rows, columns = area
+    ours, theirs = (torch.from_numpy(np.round(x[:, rows, columns] * 255) / 255) for x in (clip, clean))
     return float(psnr(ours[None], theirs[None]))
 
 
