@@ -74,5 +74,6 @@ def test_foam_is_spared_and_a_drop_is_not(monkeypatch):
     monkeypatch.setattr("rmfd_cli.model.network.sparing", lambda agreement, rain: None)
     all_drops, all_foam = taken()
     assert all_foam > 0.3
-    assert foam < 0.5 * all_foam
+    # Stage 2 takes some off that stage 1 has left.
+    assert foam < 0.7 * all_foam
     assert drops > 0.9 * all_drops > 0.02
