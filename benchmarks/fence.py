@@ -107,8 +107,8 @@ def scene(picture: NDArray[np.float32], fence: Fence, frames: int = FRAMES) -> t
         covered = covered * _between(columns, width / 8 + right, width * 7 / 8 + right)
         covered = covered * _between(rows, height / 8 + down, height * 7 / 8 + down)
         clip.append(frame + covered[..., None] * (fence.light - frame))
-    shown = np.round(np.stack(clip).clip(0, 1) * 255) / 255
-    return shown.astype(np.float32), (_seen(height, reach[1]), _seen(width, reach[0]))
+    film = np.round(np.stack(clip).clip(0, 1) * 255) / 255
+    return film.astype(np.float32), (_seen(height, reach[1]), _seen(width, reach[0]))
 
 
 def score(clip: NDArray[np.float32], clean: NDArray[np.float32], area: tuple[slice, slice]) -> float:
