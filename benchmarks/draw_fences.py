@@ -6,13 +6,15 @@
 """
 
 import argparse
+from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from fence import Fence, scene
 from media import read_clip
 from numpy.typing import NDArray
+
+from rmfd_cli.video.lossless import LosslessWriter
 
 SIZE_PX = 640, 480
 
@@ -32,7 +34,7 @@ def main() -> None:
     for number in range(arguments.clips):
         source = sources[number % len(sources)]
         picture = read_clip(source, 1 + int(rng.integers(20)))[-1]
-        write(arguments.out / f"fence-{number:03d}.mp4", scene(picture, draw_fence(rng), arguments.frames)[0])
+        write(arguments.out / f"fence-{number:03d}.mkv", scene(picture, draw_fence(rng), arguments.frames)[0])
 
 
 def draw_fence(rng: np.random.Generator) -> Fence:
@@ -51,15 +53,11 @@ def draw_fence(rng: np.random.Generator) -> Fence:
 
 
 def write(path: Path, clip: NDArray[np.float32]) -> None:
-    """Stores a clip without loss but that of 4:2:0."""
-    width, height = (min(side, most) // 2 * 2 for side, most in zip(clip.shape[2:0:-1], SIZE_PX, strict=True))
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=25, options={"qp": "0", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for frame in clip[:, :height, :width]:
-            picture = np.ascontiguousarray((frame * 255).astype(np.uint8))
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        file.mux(stream.encode())
+    """Stores the upper left of a clip, `SIZE_PX` at most, without loss."""
+    pictures = np.rint(clip[:, : SIZE_PX[1], : SIZE_PX[0]] * 255).astype(np.uint8)
+    with LosslessWriter(path, "rgb8", pictures.shape[2:0:-1], Fraction(25)) as writer:
+        for picture in pictures:
+            writer.write(picture)
 
 
 if __name__ == "__main__":

@@ -95,12 +95,11 @@ def scene(picture: NDArray[np.float32], fence: Fence, frames: int = FRAMES) -> t
     reach = [round(speed * max(0, frames - 1 - fence.rest)) for speed in fence.speed_px]
     margin = max(map(abs, reach)) + 1
     wide = cv2.copyMakeBorder(picture, *(margin,) * 4, cv2.BORDER_REFLECT_101)
-    clip = []
+    rows, columns, clip = np.arange(height)[:, None], np.arange(width)[None], []
     for t in range(frames):
         right, down = (speed * max(0, t - fence.rest) for speed in fence.speed_px)
         shift = np.array([[1, 0, fence.far * right - margin], [0, 1, fence.far * down - margin]])
         frame = cv2.warpAffine(wide, shift, (width, height), flags=cv2.INTER_CUBIC)
-        rows, columns = np.arange(height)[:, None], np.arange(width)[None]
         across = _bars(columns + fence.slant * rows - right, fence.period_px[0], fence.share)
         along = _bars(rows - fence.slant * columns - down, fence.period_px[1], fence.share)
         covered = 1 - (1 - across) * (1 - along)
