@@ -71,9 +71,9 @@ def without_feedback() -> AbstractContextManager[object]:
         (seen, features), deep, hidden = model.recovery.features(registered, memory, last_hidden, takers)
         rain, witnesses = model.recovery.rain, model.recovery.witnesses
         pictures = registered.previous, last, registered.following, registered.frame
-        hazy, _ = passes.take_off(rain, witnesses, seen, *pictures, None, None)
-        none = torch.zeros_like(registered.resting)
-        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, none, none)
+        none, all_of_it = torch.zeros_like(registered.resting), torch.ones_like(registered.agreement)
+        hazy, _ = passes.take_off(rain, witnesses, seen, *pictures, None, all_of_it)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, none, none, all_of_it)
 
     return mock.patch.object(Rmfd, "clear", clear)
 

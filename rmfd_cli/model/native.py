@@ -66,7 +66,7 @@ def take_off(
     following: Image,
     frame: Image,
     settling: Tensor | None,
-    sparing: Tensor | None,
+    sparing: Tensor,
 ) -> tuple[Image, Tensor]:
     """As `passes.take_off`."""
     hazy, taken = _like(frame), _cells(frame, 1)
@@ -82,10 +82,10 @@ def lift(hazy: Image, veil: Tensor, steps: Steps) -> tuple[Image, Tensor]:
     return coarse, blocks.permute(0, 3, 1, 2)
 
 
-def correct(coarse: Image, maps: Maps) -> Image:
+def correct(coarse: Image, maps: Maps, sparing: Tensor) -> Image:
     """As `passes.correct`."""
     image = _like(coarse)
-    call("correct", *coarse, maps, *_size(coarse), _scratch(coarse), *image)
+    call("correct", *coarse, maps, *_size(coarse), sparing, _scratch(coarse), *image)
     return image
 
 

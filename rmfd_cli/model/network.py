@@ -219,7 +219,7 @@ class Rmfd(nn.Module):
             state: whose maps lie where the previous frame of the window lay.
         """
         frame, following, remember = registered.frame, registered.following, self.recovery.remember
-        settle, spared, rested = None, None, torch.zeros_like(registered.resting)
+        settle, rested, spared = None, torch.zeros_like(registered.resting), torch.ones_like(registered.agreement)
         if state is None:
             last = Image(torch.zeros_like(frame.luma), torch.zeros_like(frame.chroma))
             memory = passes.memory_blocks(last.luma, remember)
@@ -237,7 +237,7 @@ class Rmfd(nn.Module):
         hazy, taken = passes.take_off(
             self.recovery.rain, self.recovery.witnesses, seen, registered.previous, last, following, frame, settle, spared
         )
-        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken)
+        return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken, spared)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
         """Estimates the veil, for which it takes the whole frame."""
@@ -246,7 +246,7 @@ class Rmfd(nn.Module):
         calm = calm_of(cleared.taken, cleared.resting, None if state is None else state.calm)
         age = torch.ones_like(light[:, :1]) if state is None else state.age + 1
         state = State(cleared.hidden, *hazy, airlight, light, age, calm, cleared.rested)
-        return Recovered(hazy, airlight, veil, cleared.features), state
+        return Recovered(hazy, airlight, veil, cleared.features, cleared.sparing), state
 
     def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:
         """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate.
@@ -256,6 +256,7 @@ class Rmfd(nn.Module):
             size: (H, W) without padding.
         """
         coarse, blocks = passes.lift(recovered.hazy, lift_of(recovered.veil, recovered.airlight), self.refinement.squeeze)
-        image = passes.correct(coarse, self.refinement.out, self.refinement(blocks, recovered.features))
+        seen = self.refinement(blocks, recovered.features)
+        image = passes.correct(coarse, self.refinement.out, seen, recovered.sparing)
         cells = recovered.veil[..., : -(-size[0] // UNIT), : -(-size[1] // UNIT)]
         return Restored(image.cropped(*size), coarse.cropped(*size), recovered.hazy.cropped(*size), recovered.airlight, cells)

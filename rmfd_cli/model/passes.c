@@ -279,7 +279,7 @@ INLINE void hear_row(
     }
 }
 
-/* `settling` and `sparing` may be missing. */
+/* `settling` may be missing. */
 FOR_EVERY_CPU void rmfd_take_off(
     Maps maps, int32_t height, int32_t width, const float *witnesses, float trust_gain, const float *previous, const float *last,
     const float *last_chroma, const float *following, const float *following_chroma, const float *frame,
@@ -289,7 +289,7 @@ FOR_EVERY_CPU void rmfd_take_off(
     enum { CHANNELS = 3 * LUMA + CHROMA + WITNESSES };
     const int32_t rows = height / CELL, columns = width / CELL, wide = width / BLOCK, half = width / HALF;
     float *restrict preference = scratch, *restrict covered = scratch + width, *restrict glow = scratch + 2 * width;
-    float *restrict weight = scratch + 3 * width, *restrict share_of_last = scratch + 4 * width, *restrict spared = scratch + 5 * width;
+    float *restrict weight = scratch + 3 * width, *restrict share_of_last = scratch + 4 * width, *restrict share = scratch + 5 * width;
     /* Of two rows of pixels, sums by two. */
     float *restrict half_share = scratch + 6 * width, *restrict half_rest = half_share + half;
     float *restrict trust = scratch + 7 * width, *restrict row_of_cells = trust + WITNESSES * width;
@@ -322,11 +322,8 @@ FOR_EVERY_CPU void rmfd_take_off(
         if (y % CELL == CELL / 2)
             for (ptrdiff_t cell = 0; cell < columns; cell++)
                 taken[(ptrdiff_t)(y / CELL) * columns + cell] = -out[cell * CELL + CELL / 2];
-        if (sparing) {
-            enlarge_row(spared, row_of_cells, sparing, rows, columns, CELL, y);
-            for (ptrdiff_t x = 0; x < width; x++) out[x] *= spared[x];
-        }
-        for (ptrdiff_t x = 0; x < width; x++) out[x] += here[x];
+        enlarge_row(share, row_of_cells, sparing, rows, columns, CELL, y);
+        for (ptrdiff_t x = 0; x < width; x++) out[x] = here[x] + share[x] * out[x];
         if (y % HALF == 0) {
             for (ptrdiff_t x = 0; x < half; x++) {
                 half_share[x] = preference[2 * x] + preference[2 * x + 1];
@@ -343,7 +340,7 @@ FOR_EVERY_CPU void rmfd_take_off(
             enlarge_row(weight, row_of_cells, settling, rows, columns, CELL / HALF, line);
             enlarge_row(share_of_last, row_of_cells, cells_share, rows, columns, CELL / HALF, line);
         }
-        if (sparing) enlarge_row(spared, row_of_cells, sparing, rows, columns, CELL / HALF, line);
+        enlarge_row(share, row_of_cells, sparing, rows, columns, CELL / HALF, line);
         for (int32_t colour = 0; colour < 2; colour++) {
             const ptrdiff_t begin = (ptrdiff_t)(colour * (height / HALF) + line) * half;
             const float *restrict before = last_chroma + begin, *restrict after = following_chroma + begin;
@@ -352,9 +349,7 @@ FOR_EVERY_CPU void rmfd_take_off(
             take_row(glow, blocks + 3 * LUMA + colour * HALF * HALF + line % HALF * HALF, wide, HALF, CHANNELS);
             for (ptrdiff_t x = 0; x < half; x++) tint[x] = half_share[x] * after[x] - glow[x] + half_rest[x] * before[x];
             if (settling) settle_row(tint, before, after, weight, share_of_last, half);
-            if (sparing)
-                for (ptrdiff_t x = 0; x < half; x++) tint[x] *= spared[x];
-            for (ptrdiff_t x = 0; x < half; x++) tint[x] += now[x];
+            for (ptrdiff_t x = 0; x < half; x++) tint[x] = now[x] + share[x] * tint[x];
         }
     }
 }
@@ -396,30 +391,34 @@ FOR_EVERY_CPU void rmfd_lift(
     }
 }
 
-/* Adds to a row of a plane what blocks of `side` pixels say of it. */
+/* Adds to a row of a plane a share of what blocks of `side` pixels say of it. */
 INLINE void correct_row(
-    const float *restrict coarse, const float *blocks, int32_t width, int32_t side, float *restrict more, float *restrict out)
+    const float *restrict coarse, const float *blocks, const float *restrict share, int32_t width, int32_t side,
+    float *restrict more, float *restrict out)
 {
     take_row(more, blocks, width / side, side, PICTURE);
-    for (ptrdiff_t x = 0; x < width; x++) out[x] = coarse[x] + more[x];
+    for (ptrdiff_t x = 0; x < width; x++) out[x] = coarse[x] + share[x] * more[x];
 }
 
-/* To planes is added what maps say. */
+/* To planes is added a share of what maps say. */
 FOR_EVERY_CPU void rmfd_correct(
-    const float *coarse, const float *coarse_chroma, Maps maps, int32_t height, int32_t width, float *scratch, float *image,
-    float *chroma)
+    const float *coarse, const float *coarse_chroma, Maps maps, int32_t height, int32_t width, const float *sparing,
+    float *scratch, float *image, float *chroma)
 {
-    const int32_t half = width / HALF;
+    const int32_t rows = height / CELL, columns = width / CELL, half = width / HALF;
+    float *restrict share = scratch + width, *restrict row_of_cells = scratch + 2 * width;
     for (int32_t row = 0; row < height / BLOCK; row++) {
         const float *blocks = row_of_maps(maps, row, width / BLOCK, PICTURE);
         for (int32_t k = 0; k < BLOCK; k++) {
             const ptrdiff_t here = ((ptrdiff_t)row * BLOCK + k) * width;
-            correct_row(coarse + here, blocks + k * BLOCK, width, BLOCK, scratch, image + here);
+            enlarge_row(share, row_of_cells, sparing, rows, columns, CELL, row * BLOCK + k);
+            correct_row(coarse + here, blocks + k * BLOCK, share, width, BLOCK, scratch, image + here);
         }
         for (int32_t k = 0; k < 2 * HALF; k++) {
             const int32_t colour = k / HALF, line = k % HALF;
             const ptrdiff_t here = ((ptrdiff_t)colour * (height / HALF) + row * HALF + line) * half;
-            correct_row(coarse_chroma + here, blocks + LUMA + k * HALF, half, HALF, scratch, chroma + here);
+            enlarge_row(share, row_of_cells, sparing, rows, columns, CELL / HALF, row * HALF + line);
+            correct_row(coarse_chroma + here, blocks + LUMA + k * HALF, share, half, HALF, scratch, chroma + here);
         }
     }
 }

@@ -135,7 +135,7 @@ def take_off(
     following: Image,
     frame: Image,
     settling: Tensor | None,
-    sparing: Tensor | None,
+    sparing: Tensor,
 ) -> tuple[Image, Tensor]:
     """H: covered pixels are filled from the two candidates, and translucent light is taken off.
 
@@ -176,9 +176,7 @@ def take_off(
     if settling is not None:
         departure = rest.settled(departure, last, following, settling)
     taken = -departure.luma[..., CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX]
-    if sparing is not None:
-        departure = Image(departure.luma * enlarge(sparing, CELL_PX), departure.chroma * enlarge(sparing, CELL_PX // 2))
-    return Image(frame.luma + departure.luma, frame.chroma + departure.chroma), taken
+    return _added(frame, sparing, departure), taken
 
 
 def witnesses_of(previous: Tensor, following: Tensor, last: Tensor) -> tuple[Tensor, ...]:
@@ -206,20 +204,28 @@ def lift(hazy: Image, veil: Tensor, squeeze: nn.Module) -> tuple[Image, Tensor]:
     return coarse, to_blocks([(seen_by(squeeze, x), factor) for x, factor in ((coarse.luma, 4), (coarse.chroma, 2))])
 
 
-def correct(coarse: Image, out: nn.Module, seen: Tensor) -> Image:
-    """Adds to a picture what a convolution finds, `[B, 24, H/4, W/4]` in blocks of pixels.
+def correct(coarse: Image, out: nn.Module, seen: Tensor, sparing: Tensor) -> Image:
+    """Adds to a picture what a convolution finds, `[B, 24, H/4, W/4]` in blocks of pixels, as far as it is not spared.
 
     Args:
         coarse: the picture.
         out: the convolution.
         seen: what goes into it.
+        sparing: from `witness.sparing`, `[B, 1, H/8, W/8]`.
     """
     found = maps_of(out, seen)
-    if suits(*coarse, found.all):
-        return native.correct(coarse, found)
-    maps = found.all if found.all is not None else out(seen)
-    dtype = coarse.luma.dtype
-    return Image(coarse.luma + to_pixels(maps[:, :LUMA], 4).to(dtype), coarse.chroma + to_pixels(maps[:, LUMA:], 2).to(dtype))
+    if suits(*coarse, found.all, sparing):
+        return native.correct(coarse, found, sparing)
+    maps = (found.all if found.all is not None else out(seen)).to(coarse.luma.dtype)
+    return _added(coarse, sparing, Image(to_pixels(maps[:, :LUMA], 4), to_pixels(maps[:, LUMA:], 2)))
+
+
+def _added(picture: Image, share: Tensor, change: Image) -> Image:
+    """A picture and a share of a change, `[B, 1, H/8, W/8]`."""
+    return Image(
+        torch.addcmul(picture.luma, enlarge(share, CELL_PX), change.luma),
+        torch.addcmul(picture.chroma, enlarge(share, CELL_PX // 2), change.chroma),
+    )
 
 
 def leave_change(after: Image, before: Image, target: Image) -> None:

@@ -222,6 +222,11 @@ def refine(model: Rmfd, tile: Tile, recovered: Recovered) -> Image:
     seen = tile.box.grown(refine_overlap(model.config), tile.frame)
     hazy = Image(seen.cut(recovered.hazy.luma), seen.cut(recovered.hazy.chroma, 2))
     size = (hazy.luma.shape[-2], hazy.luma.shape[-1])
-    around = recovered._replace(hazy=hazy, veil=seen.cut(recovered.veil, UNIT), features=seen.cut(recovered.features, 4))
+    around = recovered._replace(
+        hazy=hazy,
+        veil=seen.cut(recovered.veil, UNIT),
+        features=seen.cut(recovered.features, 4),
+        sparing=seen.cut(recovered.sparing, UNIT),
+    )
     image, inside = model.refine(around, size).image, tile.box.seen_from(seen)
     return Image(inside.cut(image.luma), inside.cut(image.chroma, 2))

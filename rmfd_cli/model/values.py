@@ -85,6 +85,8 @@ class Cleared(NamedTuple):
     """As in `State`."""
     taken: Tensor
     """`[B, 1, H/8, W/8]`: the light that was found to be rain, whether or not it was spared."""
+    sparing: Tensor
+    """`[B, 1, H/8, W/8]`, from `witness.sparing`: the share of what is found that is changed, which both stages keep to."""
 
 
 class Recovered(NamedTuple):
@@ -96,6 +98,7 @@ class Recovered(NamedTuple):
     veil: Tensor
     """`[B, 2, H/8, W/8]`: T and U."""
     features: Tensor
+    sparing: Tensor
     """As in `Cleared`."""
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rmfd_cli.model.image import CELL_PX
-from rmfd_cli.model.rest import is_surely_zero, rising
+from rmfd_cli.model.rest import rising
 
 MOST_DIFFERENCE = 60 / 255
 """What counts of a difference of the neighbours at most, of 1."""
@@ -38,15 +38,11 @@ def agreement_of(difference: Tensor) -> Tensor:
     return torch.exp(-((around / _AGREEMENT) ** 2))
 
 
-def sparing(agreement: Tensor, rain: Tensor) -> Tensor | None:
-    """How much of the light that was found is taken off: less where the neighbours disagree, as long as it rains little.
+def sparing(agreement: Tensor, rain: Tensor) -> Tensor:
+    """How much of what is found is changed, `[B, 1, H/8, W/8]`: less where the neighbours disagree, as long as it rains little.
 
     Args:
         agreement: from `agreement_of`.
         rain: how much light was taken off frames before this one, `[B, 1, 1, 1]`, the first half of `rest.calm_of`.
-
-    Returns:
-        `[B, 1, H/8, W/8]`; None stands for all of it.
     """
-    doubt = 1 - rising(rain, *_LITTLE_RAIN)
-    return None if is_surely_zero(doubt) else 1 - doubt * (1 - agreement)
+    return 1 - (1 - rising(rain, *_LITTLE_RAIN)) * (1 - agreement)

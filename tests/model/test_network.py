@@ -277,6 +277,10 @@ def test_the_light_of_a_young_scene_is_the_mean_of_all_its_frames(model):
     assert state.age.item() == len(frames)
 
 
+ALL = torch.ones(1, 1, 2, 2)
+"""Nothing of 16×16 pixels is spared."""
+
+
 def departing(bright: dict[tuple[int, int], float]) -> Image:
     """How a neighbour of 16×16 pixels departs from a frame in which some pixels outshine it."""
     luma = torch.zeros(1, 1, 16, 16)
@@ -296,13 +300,13 @@ def test_a_pixel_alone_that_outshines_its_witnesses_is_filled_from_them(trusted)
         maps[0, passes.LUMA * len(passes.MAPS) + passes.CHROMA + brightest, 1, 2] = -160.0 / passes.TRUST_GAIN
     # Both lie in the second row of blocks, in the third and in the fourth column.
     shown, frame = departing({(5, 9): 0.1, (6, 13): 0.1}), Image(torch.full((1, 1, 16, 16), 0.6), torch.zeros(1, 2, 8, 8))
-    hazy, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, shown.luma, shown, shown, frame, None, None)
+    hazy, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, shown.luma, shown, shown, frame, None, ALL)
     assert hazy.luma[0, 0, 5, 9] == pytest.approx(0.5, abs=1e-3)
     assert hazy.luma[0, 0, 6, 13] == pytest.approx(0.5 if trusted == "everywhere" else 0.6, abs=1e-3)
     hazy.luma[0, 0, [5, 6], [9, 13]] = 0.6
     torch.testing.assert_close(hazy.luma, frame.luma)
     # A neighbour that is as bright does not bear witness to a drop.
-    still, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, 0 * shown.luma, shown, shown, frame, None, None)
+    still, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, 0 * shown.luma, shown, shown, frame, None, ALL)
     torch.testing.assert_close(still.luma, frame.luma, atol=1e-3, rtol=0)
 
 
@@ -313,5 +317,5 @@ def test_the_darker_of_two_sources_can_be_preferred_pixel_by_pixel():
         witnesses[0, passes.WITNESSES.index(name)] = weight / passes.WITNESS_GAIN
     following, last = departing({(5, 9): 0.1}), departing({(6, 9): 0.1})
     frame = Image(torch.full((1, 1, 16, 16), 0.6), torch.zeros(1, 2, 8, 8))
-    hazy, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, following.luma, last, following, frame, None, None)
+    hazy, _ = passes.take_off(torch.nn.Identity(), witnesses, maps, following.luma, last, following, frame, None, ALL)
     assert hazy.luma[0, 0, 5:7, 9].tolist() == pytest.approx([0.5, 0.5], abs=1e-3)

@@ -54,7 +54,7 @@ def foaming(frames: int) -> list[np.ndarray]:
     clip = []
     for _ in range(frames):
         luma = scene.copy()
-        luma[:, 448:] += 0.25 * (rng.random((80, 16)) < 0.2).repeat(2, 0).repeat(2, 1)
+        luma[:, 448:] += 0.25 * (rng.random((40, 8)) < 0.2).repeat(4, 0).repeat(4, 1)
         top, left = rng.integers(8, 120), rng.integers(8, 380)
         luma[top : top + 12, left : left + 2] += 0.3
         clip.append(np.repeat((luma.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, -1))
@@ -71,8 +71,8 @@ def test_foam_is_spared_and_a_drop_is_not(monkeypatch):
         return float(light[:400].mean()), float(light[448:].mean())
 
     drops, foam = taken()
-    monkeypatch.setattr("rmfd_cli.model.network.sparing", lambda agreement, rain: None)
+    monkeypatch.setattr("rmfd_cli.model.network.sparing", lambda agreement, rain: torch.ones_like(agreement))
     all_drops, all_foam = taken()
     assert all_foam > 0.3
-    assert foam < 0.5 * all_foam
+    assert foam < 0.35 * all_foam
     assert drops > 0.9 * all_drops > 0.02
