@@ -23,7 +23,7 @@ from rmfd_cli.model.layers import ConvGru, Rectified, Residual, residuals
 from rmfd_cli.model.passes import CHROMA, EVIDENCE, FOUND, LUMA, MAPS, WITNESSES
 from rmfd_cli.model.rest import calm_of, resting_cells, settling
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
-from rmfd_cli.model.veil import VeilEstimate, cells_of_frame, lift_of, light_of_cells
+from rmfd_cli.model.veil import VeilEstimate, brightness_of, cells_of_frame, lift_of, light_of_cells
 from rmfd_cli.model.witness import agreement_of, sparing
 
 UNIT = CELL_PX
@@ -243,7 +243,8 @@ class Rmfd(nn.Module):
         """Estimates the veil, for which it takes the whole frame."""
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
         hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
-        calm = calm_of(cleared.taken, cleared.resting, None if state is None else state.calm)
+        change = torch.zeros_like(light[:, :1]) if state is None else brightness_of(light) - brightness_of(state.light)
+        calm = calm_of(cleared.taken, cleared.resting, change, None if state is None else state.calm)
         age = torch.ones_like(light[:, :1]) if state is None else state.age + 1
         state = State(cleared.hidden, *hazy, airlight, light, age, calm, cleared.rested)
         return Recovered(hazy, airlight, veil, cleared.features, cleared.sparing), state

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rmfd_cli.model.image import CELL_PX, Image, enlarge
 
-MEMORY_SHARE = (0.4, 0.85)
+MEMORY_SHARE = (0.4, 0.9)
 """How far a resting pixel follows its memory, beyond the median: when it has just come to rest, and when it has rested long."""
 
 _RAIN = (0.2 / 255, 0.5 / 255)
@@ -19,8 +19,11 @@ _RAIN = (0.2 / 255, 0.5 / 255)
 kinds are below 0.2 code values, spray of white water at 0.3, light rain above 0.5."""
 _RESTING = (0.1, 0.3)
 """Share of a frame that rests, below and beyond which the camera moves and rests."""
+_STEADY = (0.2 / 255, 0.4 / 255)
+"""How fast the light of a scene changes, per frame, by its running mean: beyond the second a memory lags behind it by more than
+it averages away. A cloud before the sun, a camera that exposes anew, a fade. Passers-by mostly stay below the first."""
 _RATE = 0.2
-"""Running means of both over about five frames."""
+"""Running means of how hard it rains and how much rests, over about five frames."""
 _MOVED_PX = (0.1, 0.5)
 """A cell that moves by less than the first rests, beyond the second it does not."""
 _DIFFERENCE = 0.05
@@ -40,16 +43,20 @@ def resting_cells(moved: Tensor) -> Tensor:
     return 1 - rising(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX)
 
 
-def calm_of(taken: Tensor, resting: Tensor, last: Tensor | None) -> Tensor:
-    """How hard it rains and how much of the picture rests, `[B, 2, 1, 1]`: means over a frame and the few before it.
+def calm_of(taken: Tensor, resting: Tensor, change: Tensor, last: Tensor | None) -> Tensor:
+    """How hard it rains and how much of the picture rests, means over a frame and the few before it, and how its light changes.
 
     Args:
         taken: the light that was found to be rain, one pixel of each cell, `[B, 1, H/8, W/8]`.
         resting: from `resting_cells`.
+        change: by how much the running mean of the light has changed since the frame before, `[B, 1, 1, 1]`.
         last: what it was before this frame.
+
+    Returns:
+        `[B, 3, 1, 1]`.
     """
     calm = torch.cat([taken, resting], 1).mean((2, 3), keepdim=True)
-    return calm if last is None else last + _RATE * (calm - last)
+    return torch.cat([calm if last is None else torch.lerp(last[:, :2], calm, _RATE), change], 1)
 
 
 def difference_of(memory: Tensor, following: Tensor) -> Tensor:
@@ -77,8 +84,8 @@ def settling(difference: Tensor, resting: Tensor, rested: Tensor, calm: Tensor) 
         For `settled`, `[B, 2, H/8, W/8]`, or None where no cell rests, while the camera moves, or in dry weather; and for how
         long cells have rested and shown the same: from 0 to 1, a running mean that motion ends at once, `[B, 1, H/8, W/8]`.
     """
-    rain, rest = calm.chunk(2, 1)
-    weight = resting * rising(rain, *_RAIN) * rising(rest, *_RESTING)
+    rain, rest, change = calm.chunk(3, 1)
+    weight = resting * rising(rain, *_RAIN) * rising(rest, *_RESTING) * (1 - rising(change.abs(), *_STEADY))
     if is_surely_zero(weight):
         return None, torch.zeros_like(rested)
     # What moves in one cell is about to come into the next.

@@ -61,7 +61,7 @@ class State(NamedTuple):
     age: Tensor
     """`[B, 1, 1, 1]`: how many frames of the scene it has seen."""
     calm: Tensor
-    """`[B, 2, 1, 1]`: from `rest.calm_of`: how hard it rains, and how much of the picture rests."""
+    """`[B, 3, 1, 1]`: from `rest.calm_of`: how hard it rains, how much of the picture rests, and how its light changes."""
     rested: Tensor
     """`[B, 1, H/8, W/8]`, from `rest.settling`: for how long cells have rested."""
 

@@ -92,6 +92,11 @@ def light_of_cells(cells: Tensor) -> Tensor:
     return torch.cat([mean, (spread + 1e-4).sqrt(), darkest], 1)
 
 
+def brightness_of(light: Tensor) -> Tensor:
+    """The mean of a frame's colours, `[B, 1, 1, 1]`, from numbers that begin with those of `light_of_cells`."""
+    return light[:, 1:4].mean(1, keepdim=True)
+
+
 def lift_of(veil: Tensor, airlight: Tensor) -> Tensor:
     """`physics.remove_veil` as a factor, and what is added to luma, Cb and Cr: `[B, 4, H/8, W/8]`.
 

@@ -1,17 +1,23 @@
 """What rests is settled while it rains, and nothing else is touched."""
 
+import numpy as np
 import pytest
 import torch
 
+from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.image import Image
+from rmfd_cli.model.placing import find_weights
 from rmfd_cli.model.rest import MEMORY_SHARE, calm_of, difference_of, resting_cells, settled, settling
+from rmfd_cli.model.streaming import restore
+from rmfd_cli.video.ycc import ycc_of_rgb
+from tests.model.rainy import rained_on, texture
 
 REST = torch.ones(1, 1, 4, 6)
 JUST_NOW, LONG = 0 * REST, REST
 
 
-def calm(rain: float = 1 / 255, rest: float = 1.0) -> torch.Tensor:
-    return torch.tensor([rain, rest]).view(1, 2, 1, 1)
+def calm(rain: float = 1 / 255, rest: float = 1.0, change: float = 0.0) -> torch.Tensor:
+    return torch.tensor([rain, rest, change]).view(1, 3, 1, 1)
 
 
 def settle(estimate, memory, following, resting, rested, weather):
@@ -52,8 +58,14 @@ def test_a_following_frame_that_is_brighter_than_the_memory_says_less_of_motion_
 
 @pytest.mark.parametrize(
     ("resting", "weather"),
-    [(REST, calm(rain=0.1 / 255)), (REST, calm(rest=0.05)), (0 * REST, calm())],
-    ids=["dry weather", "a camera that moves", "what moves"],
+    [
+        (REST, calm(rain=0.1 / 255)),
+        (REST, calm(rest=0.05)),
+        (REST, calm(change=0.5 / 255)),
+        (REST, calm(change=-0.5 / 255)),
+        (0 * REST, calm()),
+    ],
+    ids=["dry weather", "a camera that moves", "light that waxes", "light that wanes", "what moves"],
 )
 def test_it_stays_as_it_is_in(resting, weather):
     estimate = departures(0.0)
@@ -114,7 +126,22 @@ def test_cells_rest_that_move_by_less_than_a_tenth_of_a_pixel():
     torch.testing.assert_close(resting_cells(moved).flatten(), torch.tensor([1.0, 0.5, 0.0]))
 
 
-def test_calm_is_the_light_taken_off_and_what_rests_on_average_over_frames():
-    first = calm_of(0.02 * REST, REST, None)
-    torch.testing.assert_close(first, calm(0.02, 1.0), atol=1e-6, rtol=0)
-    torch.testing.assert_close(calm_of(0 * REST, 0 * REST, first), calm(0.016, 0.8), atol=1e-6, rtol=0)
+def test_calm_is_the_light_taken_off_and_what_rests_on_average_over_frames_and_how_light_changes():
+    change = torch.full((1, 1, 1, 1), 0.01)
+    first = calm_of(0.02 * REST, REST, change, None)
+    torch.testing.assert_close(first, calm(0.02, 1.0, 0.01), atol=1e-6, rtol=0)
+    torch.testing.assert_close(calm_of(0 * REST, 0 * REST, -change, first), calm(0.016, 0.8, -0.01), atol=1e-6, rtol=0)
+
+
+def test_what_rests_does_not_lag_behind_light_that_waxes():
+    model = load_model(find_weights("small")).requires_grad_(False)
+
+    def too_dark(change: float) -> float:
+        """By how many code values, while every frame is brighter than the one before by `change` of them."""
+        dry = [0.5 * texture(96, 128) + change / 255 * max(t - 10, 0) for t in range(35)]
+        rainy = [np.round(255 * rained_on(scene, t)).astype(np.uint8)[..., None].repeat(3, 2) for t, scene in enumerate(dry)]
+        changes = restore(map(ycc_of_rgb, rainy), model, torch.device("cpu"))
+        lags = [255 * (scene - change.luma) - frame[..., 0] for scene, frame, change in zip(dry, rainy, changes, strict=True)]
+        return float(np.median(lags[25:]))
+
+    assert too_dark(2.0) == pytest.approx(too_dark(0.0), abs=0.3)
