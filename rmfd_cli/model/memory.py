@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+import numpy as np
 import torch
 from safetensors.torch import load, save
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.checkpoint import load_model, sha256
 from rmfd_cli.model.placing import choose_device, find_weights, precision_for
+from rmfd_cli.model.repeats import Shown
 from rmfd_cli.model.spread import spread
 from rmfd_cli.model.streaming import Memory, Place, View, load_as_wished, restore_from
 from rmfd_cli.model.values import State
@@ -67,7 +69,8 @@ def identity(model: str, device: str, memory_bytes: int | None = None, videos: i
 def to_bytes(memory: Memory) -> bytes:
     """A memory as a safetensors file."""
     image, small = memory.view
-    planes = {**image._asdict(), "small": small, "onwards": memory.onwards}
+    change = {f"change_{name}": plane for name, plane in memory.change._asdict().items()}
+    planes = {**image._asdict(), "small": small, "onwards": memory.onwards, **change, "shown": np.array(memory.shown)}
     view = {name: torch.from_numpy(plane) for name, plane in planes.items()}
     return save({name: tensor.cpu().contiguous() for name, tensor in (view | memory.state._asdict()).items()})
 
@@ -79,5 +82,8 @@ def from_bytes(content: bytes, device: torch.device) -> Memory:
         safetensors.SafetensorError, KeyError: the content is something else.
     """
     tensors = load(content)
-    view = View(Ycc(tensors["luma"].numpy(), tensors["chroma"].numpy()), tensors["small"].numpy())
-    return Memory(view, State(*(tensors[name].to(device) for name in State._fields)), tensors["onwards"].numpy())
+    image, change = (Ycc(*(tensors[f"{of}{plane}"].numpy() for plane in Ycc._fields)) for of in ("", "change_"))
+    state = State(*(tensors[name].to(device) for name in State._fields))
+    times, difference = tensors["shown"].tolist()
+    view, onwards = View(image, tensors["small"].numpy()), tensors["onwards"].numpy()
+    return Memory(view, state, onwards, change, Shown(int(times), difference))

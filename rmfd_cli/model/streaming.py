@@ -17,6 +17,7 @@ from rmfd_cli.model.flow import Flow, flows_of, luma_for_flow
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.passes import leave_change
 from rmfd_cli.model.placing import choose_device, devices_like, find_weights, placed, precision_for
+from rmfd_cli.model.repeats import Shown, WithoutCopies
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
 from rmfd_cli.model.scene import is_cut
 from rmfd_cli.model.spread import spread
@@ -47,6 +48,9 @@ class Memory(NamedTuple):
     """What the step on that frame left."""
     onwards: Flow
     """From it to the following one."""
+    change: Ycc
+    """Of that frame, and of copies that are still to come."""
+    shown: Shown
 
 
 class Aligned(NamedTuple):
@@ -155,8 +159,8 @@ def restore_from(
 ) -> Iterator[tuple[Ycc, Memory]]:
     """`restore` from the middle of a video on, with the same result to the bit; what each frame leaves goes with its change.
 
-    State and window begin anew at every scene cut. When memory runs out, the frame at hand is done again, from the same window
-    and state, with less memory.
+    State and window begin anew at every scene cut. Copies of a frame get its change. When memory runs out, the frame at hand is
+    done again, from the same window and state, with less memory.
 
     Args:
         memory: of the frame before the first of `frames`; None at the beginning.
@@ -176,8 +180,11 @@ def restore_from(
     back, ahead = model.config.look_back, model.config.look_ahead
     seen = [memory.view] if memory else []
     views = (_view(image, spent) for image in frames)
-    windows = _Replayed(sliding(views, back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen), wish)
+    pictures = WithoutCopies(views, lambda view: view.luma, (memory.view, memory.shown) if memory else None)
+    windows = _Replayed(sliding(pictures, back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen), wish)
     first = next(iter(windows), None)
+    if memory:
+        yield from ((memory.change, memory._replace(shown=shown)) for shown in pictures.run())
     if first is None:
         return
     state, onwards = (memory.state, memory.onwards) if memory else (None, None)
@@ -193,10 +200,12 @@ def restore_from(
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
         with closing(_run(windows, network, tiles, room.ahead, state, onwards, spent)) as results, suppress(_NoRoom):
-            for change, left in results:
+            for remember in results:
                 windows.done()
-                state, onwards = left.state, left.onwards
-                yield change, left
+                for shown in pictures.run():
+                    left = remember(shown)
+                    state, onwards = left.state, left.onwards
+                    yield left.change, left
             return
     raise shortage(wish, last)
 
@@ -235,8 +244,8 @@ def _run(
     state: State | None,
     onwards: Flow | None,
     spent: Spent | None,
-) -> Generator[tuple[Ycc, Memory], None, None]:
-    """Changes, and what is left after them.
+) -> Generator[Callable[[Shown], Memory], None, None]:
+    """What is left after a frame, and after each of its copies.
 
     Three threads are at work: one fetches a frame and brings tile after tile of it into register, one runs stage 1, and the
     caller's runs stage 2. It is `Rmfd.step` in its parts.
@@ -247,7 +256,7 @@ def _run(
     ):
         for frame in found:
             with spending(spent, "stage 2"), _frame_work():
-                result = _refine(model, frame), Memory(frame.view, frame.state, frame.onwards)
+                result = partial(Memory, frame.view, frame.state, frame.onwards, _refine(model, frame))
             del frame
             yield result
 

@@ -56,6 +56,15 @@ def test_going_on_after_any_frame_gives_the_same_bits(weights, clip_and_whole, d
     assert all(equal(a, b) for a, b in zip(whole, [*(change for change, _ in first), *rest], strict=True))
 
 
+@pytest.mark.parametrize("done", range(1, 2 * FRAMES))
+def test_so_does_going_on_between_a_frame_and_its_copy(weights, done):
+    frames = [frame for frame in pictures() for _ in range(2)]
+    whole = list(restorer(weights, "cpu")(frames))
+    *_, (_, (_, remember)) = zip(range(done), restorer_from(weights, "cpu")(frames, None), strict=False)
+    rest = [change for change, _ in restorer_from(weights, "cpu")(frames[done:], remember())]
+    assert all(equal(a, b) for a, b in zip(whole[done:], rest, strict=True))
+
+
 def test_without_its_memory_the_rest_is_another(weights):
     frames = pictures()
     *_, third = zip(restorer(weights, "cpu")(frames), range(3), strict=False)
