@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from rmfd_cli.model import passes
 from rmfd_cli.model.align import displacement
 from rmfd_cli.model.config import ModelConfig
-from rmfd_cli.model.image import CELL_PX, Image, enlarge, pad_to
+from rmfd_cli.model.image import CELL_PX, Image, pad_to
 from rmfd_cli.model.int8 import Ranges
 from rmfd_cli.model.layers import ConvGru, Rectified, Residual, residuals
 from rmfd_cli.model.passes import CHROMA, EVIDENCE, FOUND, LUMA, MAPS, WITNESSES
@@ -209,9 +209,8 @@ class Rmfd(nn.Module):
         )
 
     def recover(self, registered: Registered, state: State | None) -> tuple[Recovered, State]:
-        """Stage 1 as far as the next frame needs it: `clear`, then `judge`; and `spare`, where a scene begins."""
-        recovered, after = self.judge(self.clear(registered, state), state)
-        return (recovered, after) if state else self.spare(recovered, after, registered.frame)
+        """Stage 1 as far as the next frame needs it: `clear`, then `judge`."""
+        return self.judge(self.clear(registered, state), state)
 
     def clear(self, registered: Registered, state: State | None) -> Cleared:
         """Takes off streaks and drops; what it finds for a pixel depends on what is near it.
@@ -239,8 +238,6 @@ class Rmfd(nn.Module):
         hazy, taken = passes.take_off(
             self.recovery.rain, self.recovery.witnesses, seen, registered.previous, last, following, frame, settle, spared
         )
-        if state is None and not self.training:
-            spared = registered.agreement
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, rested, taken, spared)
 
     def judge(self, cleared: Cleared, state: State | None) -> tuple[Recovered, State]:
@@ -252,21 +249,6 @@ class Rmfd(nn.Module):
         age = torch.ones_like(light[:, :1]) if state is None else state.age + 1
         state = State(cleared.hidden, *hazy, airlight, light, age, calm, cleared.rested)
         return Recovered(hazy, airlight, veil, cleared.features, cleared.sparing), state
-
-    def spare(self, recovered: Recovered, state: State, frame: Image) -> tuple[Recovered, State]:
-        """Puts back what is to be spared in the first frame of a scene, as soon as it is known how hard it rains.
-
-        Args:
-            recovered: from `judge`, as the next.
-            state: what it left.
-            frame: the frame, padded.
-        """
-        spared = sparing(recovered.sparing, state.calm[:, :1])
-        luma, chroma = (
-            torch.lerp(plane, hazy, enlarge(spared, factor))
-            for plane, hazy, factor in zip(frame, recovered.hazy, (CELL_PX, CELL_PX // 2), strict=True)
-        )
-        return recovered._replace(hazy=Image(luma, chroma), sparing=spared), state._replace(hazy_luma=luma, hazy_chroma=chroma)
 
     def refine(self, recovered: Recovered, size: tuple[int, int]) -> Restored:
         """The inversion of the veil, which ends stage 1, and stage 2, which corrects its estimate.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rmfd_cli.model import tiling
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.flow import Flow, flows_of, luma_for_flow
-from rmfd_cli.model.network import UNIT, Rmfd
+from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.passes import leave_change
 from rmfd_cli.model.placing import choose_device, devices_like, find_weights, placed, precision_for
 from rmfd_cli.model.repeats import Shown, WithoutCopies
@@ -297,14 +297,11 @@ def _recover(
         with spending(spent, "stage 1"), _frame_work():
             before = None if begins else state
             cleared = tiling.put_together(cleared, piece.tile, tiling.clear(model, piece, before))
-            tile = piece.tile
+            is_whole = piece.tile is tiles[-1]
             del piece
-            if tile is not tiles[-1]:
+            if not is_whole:
                 continue
             recovered, state = model.judge(cleared, before)
-            if before is None:
-                whole = tiling.pixels(view.image, tile.frame, state.hazy_luma.device).padded(UNIT)
-                recovered, state = model.spare(recovered, state, whole)
             cleared = before = None
         yield Found(view, tiles, recovered, state, onwards)
         del recovered

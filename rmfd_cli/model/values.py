@@ -86,8 +86,7 @@ class Cleared(NamedTuple):
     taken: Tensor
     """`[B, 1, H/8, W/8]`: the light that was found to be rain, whether or not it was spared."""
     sparing: Tensor
-    """`[B, 1, H/8, W/8]`, from `witness.sparing`: the share of what is found that is changed, by both stages. Where a scene
-    begins it is from `witness.agreement_of`, until `Rmfd.spare`."""
+    """`[B, 1, H/8, W/8]`, from `witness.sparing`: the share of what is found that is changed, which both stages keep to."""
 
 
 class Recovered(NamedTuple):
