@@ -14,7 +14,7 @@ from rmfd_cli.model.rest import rising
 
 MOST_DIFFERENCE = 60 / 255
 """What counts of a difference of the neighbours at most, of 1."""
-_AGREEMENT = 0.024
+_AGREEMENT = 0.03
 """Mean difference of the neighbours in and around a cell at which little is believed them."""
 _LITTLE_RAIN = (0.25 / 255, 0.4 / 255)
 """Mean light that is taken off a frame: up to the first all of a doubt counts, from the second on none of it. Spray takes 0.3
