@@ -33,9 +33,9 @@ FILTER_GAIN = 20.0
 """How surely a network that has learnt nothing yet takes what is brighter than both neighbours in register for covered."""
 
 LIGHT_RATE, AIRLIGHT_RATE = 0.05, 0.2
-"""The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it; until there
-are so many, the mean of all but the first, so that a veil is judged in the first second as ever after. The first, which has no
-memory, is judged otherwise."""
+"""The light of a scene hardly moves: running means over about twenty frames, and five of A, which follows from it. Until there
+are so many, the mean of all frames, so that a veil is judged in the first second as ever after; and of A, of all but the first,
+which is judged without a memory."""
 
 
 def block(names: tuple[str, ...], name: str) -> slice:
@@ -118,7 +118,7 @@ class InverseRecovery(nn.Module):
         """T and U as in `Recovered`, A, and the light that they were judged by."""
         light = torch.cat([light_of_cells(cells), deep.mean((2, 3), keepdim=True, dtype=cells.dtype)], 1)
         if last is not None:
-            light = last.light + (1 / last.age).clamp(min=LIGHT_RATE) * (light - last.light)
+            light = last.light + (1 / (last.age + 1)).clamp(min=LIGHT_RATE) * (light - last.light)
         veil, airlight = self.veil(deep, cells, light)
         if last is not None:
             airlight = last.airlight + (1 / last.age).clamp(min=AIRLIGHT_RATE) * (airlight - last.airlight)
