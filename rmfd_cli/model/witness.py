@@ -43,6 +43,6 @@ def sparing(agreement: Tensor, rain: Tensor) -> Tensor:
 
     Args:
         agreement: from `agreement_of`.
-        rain: how much light was taken off frames before this one, `[B, 1, 1, 1]`, the first half of `rest.calm_of`.
+        rain: how much light was taken off frames before this one, `[B, 1, 1, 1]`, the first of `rest.calm_of`.
     """
     return 1 - (1 - rising(rain, *_LITTLE_RAIN)) * (1 - agreement)
