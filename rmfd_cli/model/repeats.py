@@ -48,6 +48,8 @@ class WithoutCopies(Generic[Item]):
     ) -> None:
         self._frames, self._luma_of, self._before = frames, luma_of, before
         self._runs: deque[list[Shown]] = deque([[]] if before else [])
+        self.begins = True
+        """Whether a scene begins with the frame that was given last."""
 
     def __iter__(self) -> Iterator[Item]:
         """Gives a frame as soon as it is there; how often it is shown is known once the next one is asked for."""
@@ -60,7 +62,7 @@ class WithoutCopies(Generic[Item]):
                 shown = shown._replace(times=shown.times + 1)
                 self._runs[-1].append(shown)
                 continue
-            last, shown = frame, Shown(1, difference)
+            last, shown, self.begins = frame, Shown(1, difference), begins
             self._runs.append([shown])
             yield frame
 

@@ -19,7 +19,6 @@ from rmfd_cli.model.passes import leave_change
 from rmfd_cli.model.placing import choose_device, devices_like, find_weights, placed, precision_for
 from rmfd_cli.model.repeats import Shown, WithoutCopies
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
-from rmfd_cli.model.scene import is_cut
 from rmfd_cli.model.spread import spread
 from rmfd_cli.model.values import Cleared, Recovered, State
 from rmfd_cli.stages import Spent, spending
@@ -181,7 +180,7 @@ def restore_from(
     seen = [memory.view] if memory else []
     views = (_view(image, spent) for image in frames)
     pictures = WithoutCopies(views, lambda view: view.luma, (memory.view, memory.shown) if memory else None)
-    windows = _Replayed(sliding(pictures, back, ahead, lambda before, after: is_cut(before.luma, after.luma), seen), wish)
+    windows = _Replayed(sliding(pictures, back, ahead, lambda before, after: pictures.begins, seen), wish)
     first = next(iter(windows), None)
     if memory:
         yield from ((memory.change, memory._replace(shown=shown)) for shown in pictures.run())
