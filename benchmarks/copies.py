@@ -9,24 +9,19 @@ each, copies are taken for pictures of their own.
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import other_rain
-from media import read_clip, restored_rgb
-from numpy.typing import NDArray
+from media import coded, read_clip, restored_rgb
 from transplant import psnr_db
 
 from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.streaming import restorer
 from rmfd_cli.types import Ycc
-from rmfd_cli.video.codec import recompress
 
-Clip = NDArray[np.float32]
-
-CRF, RATE = 23, Fraction(50)
+CRF, RATE = 23, 50
 ORDERS: dict[str, Callable[[int], Iterable[int]]] = {
     "once": range,
     "twice": lambda count: (k // 2 for k in range(2 * count)),
@@ -57,16 +52,9 @@ def main() -> None:
             rows = []
             for rain, (_, clean) in zip(rainy, pairs, strict=True):
                 shown = [k for k in order(len(clean)) if k < len(clean)]
-                clips = rain[shown], coded(rain[shown])
+                clips = rain[shown], coded(rain[shown], CRF, RATE)
                 rows.append([psnr_db(restored_rgb(way, clip), clean[shown]) for clip in clips for way in (ours, by_itself)])
             print(f"{style:8s}{name:20s}" + "".join(f"{mean:9.2f}" for mean in np.mean(rows, 0)), flush=True)
-
-
-def coded(clip: Clip) -> Clip:
-    """A clip `[T, H, W, 3]` as a camera's coder leaves it."""
-    return (
-        np.stack(list(recompress(np.round(clip * 255).astype(np.uint8), "h264", CRF, frame_rate=RATE))).astype(np.float32) / 255
-    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmfd_cli.types import Colour, PlaneFormat, Planes, Restore
+from rmfd_cli.video.codec import recompress
 from rmfd_cli.video.reader import VideoReader
 from rmfd_cli.video.ycc import add_change, rgb_change, ycc_of_planes, ycc_of_rgb
 
@@ -38,6 +39,12 @@ def stored(frame: NDArray[np.float32]) -> Planes:
 def shown(planes: Planes) -> NDArray[np.float32]:
     """The RGB frame in [0, 1] that `stored` planes stand for."""
     return rgb_change(ycc_of_planes(planes, FORMAT, COLOUR)).clip(0, 1)
+
+
+def coded(clip: NDArray[np.float32], crf: int, rate: int) -> NDArray[np.float32]:
+    """An RGB clip `[T, H, W, 3]` in [0, 1] as a camera's coder leaves it: H.264, `rate` frames a second."""
+    pictures = np.round(clip.clip(0, 1) * 255).astype(np.uint8)
+    return np.stack(list(recompress(pictures, "h264", crf, frame_rate=rate))).astype(np.float32) / 255
 
 
 def restored_by(restore: Restore, video: Sequence[Planes]) -> NDArray[np.float32]:

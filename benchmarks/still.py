@@ -8,17 +8,15 @@ are those of the first second and of the last.
 """
 
 import argparse
-from fractions import Fraction
 from pathlib import Path
 
 import baselines
 import numpy as np
-from media import read_clip, restored_by, shown, stored
+from media import coded, read_clip, restored_by, shown, stored
 from transplant import Opacity, middle, psnr_db, rain_of, under
 
 from rmfd_cli.model.process import keep_freed_memory
 from rmfd_cli.model.streaming import restorer
-from rmfd_cli.video.codec import recompress
 
 FRAMES, EVERY, SECOND = 121, 4, 25
 NOISE = 2 / 255
@@ -55,8 +53,7 @@ def filmed(picture: baselines.Clip, rain: Opacity) -> baselines.Clip:
     """What a camera on a tripod makes of a picture `[1, H, W, 3]` in rain."""
     rng = np.random.default_rng(0)
     rainy = under(rain, np.repeat(middle(picture), FRAMES, 0))
-    noisy = np.round((rainy + rng.normal(0, NOISE, rainy.shape)).clip(0, 1) * 255).astype(np.uint8)
-    return np.stack(list(recompress(noisy, "h264", CRF, frame_rate=Fraction(SECOND)))).astype(np.float32) / 255
+    return coded(rainy + rng.normal(0, NOISE, rainy.shape), CRF, SECOND)
 
 
 def _row(scores: list[float]) -> str:
