@@ -23,7 +23,8 @@ _STEADY = (0.2 / 255, 0.4 / 255)
 """How fast the light of a scene changes, per frame, by its running mean: beyond the second a memory lags behind it by more than
 it averages away. A cloud before the sun, a camera that exposes anew, a fade. Passers-by mostly stay below the first."""
 _RATE = 0.2
-"""Running means of how hard it rains and how much rests, over about five frames."""
+"""Running means of how hard it rains and how much rests, over about five frames; until there are so many, the mean of all but
+the first, whose own rain was among its witnesses."""
 _MOVED_PX = (0.1, 0.5)
 """A cell that moves by less than the first rests, beyond the second it does not."""
 _DIFFERENCE = 0.05
@@ -43,7 +44,7 @@ def resting_cells(moved: Tensor) -> Tensor:
     return 1 - rising(moved.norm(dim=-1).unsqueeze(1) * CELL_PX, *_MOVED_PX)
 
 
-def calm_of(taken: Tensor, resting: Tensor, change: Tensor, last: Tensor | None) -> Tensor:
+def calm_of(taken: Tensor, resting: Tensor, change: Tensor, last: Tensor | None, age: Tensor) -> Tensor:
     """How hard it rains and how much of the picture rests, means over a frame and the few before it, and how its light changes.
 
     Args:
@@ -51,12 +52,13 @@ def calm_of(taken: Tensor, resting: Tensor, change: Tensor, last: Tensor | None)
         resting: from `resting_cells`.
         change: by how much the running mean of the light has changed since the frame before, `[B, 1, 1, 1]`.
         last: what it was before this frame.
+        age: how many frames of the scene came before it, `[B, 1, 1, 1]`.
 
     Returns:
         `[B, 3, 1, 1]`.
     """
     calm = torch.cat([taken, resting], 1).mean((2, 3), keepdim=True)
-    return torch.cat([calm if last is None else torch.lerp(last[:, :2], calm, _RATE), change], 1)
+    return torch.cat([calm if last is None else torch.lerp(last[:, :2], calm, (1 / age).clamp(min=_RATE)), change], 1)
 
 
 def difference_of(memory: Tensor, following: Tensor) -> Tensor:

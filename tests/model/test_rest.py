@@ -128,9 +128,18 @@ def test_cells_rest_that_move_by_less_than_a_tenth_of_a_pixel():
 
 def test_calm_is_the_light_taken_off_and_what_rests_on_average_over_frames_and_how_light_changes():
     change = torch.full((1, 1, 1, 1), 0.01)
-    first = calm_of(0.02 * REST, REST, change, None)
+    first = calm_of(0.02 * REST, REST, change, None, 0 * change)
     torch.testing.assert_close(first, calm(0.02, 1.0, 0.01), atol=1e-6, rtol=0)
-    torch.testing.assert_close(calm_of(0 * REST, 0 * REST, -change, first), calm(0.016, 0.8, -0.01), atol=1e-6, rtol=0)
+    later = calm_of(0 * REST, 0 * REST, -change, first, torch.full_like(change, 9))
+    torch.testing.assert_close(later, calm(0.016, 0.8, -0.01), atol=1e-6, rtol=0)
+
+
+def test_the_first_frame_of_a_scene_does_not_say_how_hard_it_rains_once_there_are_others():
+    none = torch.zeros(1, 1, 1, 1)
+    last = None
+    for age, light in enumerate((0.09, 0.01, 0.03)):
+        last = calm_of(light * REST, REST, none, last, none + age)
+    torch.testing.assert_close(last, calm(0.02, 1.0, 0.0), atol=1e-6, rtol=0)
 
 
 def test_what_rests_does_not_lag_behind_light_that_waxes():
