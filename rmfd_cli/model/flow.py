@@ -106,6 +106,18 @@ def flows_of(previous: Luma | None, current: Luma, following: Luma | None, last_
     return backwards, estimate_flow(_without_rain(current, follow(previous, backwards), backwards), following, last_onwards)
 
 
+def flow_beyond(current: Luma, neighbour: Luma, beyond: Luma, flow: Flow) -> Flow:
+    """The flow to the frame on the far side of a neighbour: what has moved goes on moving.
+
+    Args:
+        current: from `luma_for_flow`.
+        neighbour: of the frame before or after.
+        beyond: of the frame before that, or after it.
+        flow: from the current frame to its neighbour.
+    """
+    return estimate_flow(_without_rain(current, follow(neighbour, flow), flow), beyond, 2 * flow)
+
+
 def flows_of_scene(lumas: Sequence[Luma]) -> tuple[list[Flow], list[Flow]]:
     """`flows_of` every frame of a scene: those to the previous, and those to the following frames."""
     found: list[tuple[Flow, Flow]] = []

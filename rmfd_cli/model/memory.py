@@ -2,20 +2,25 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from rmfd_cli.errors import WeightsError
 from rmfd_cli.model.checkpoint import load_model, sha256
 from rmfd_cli.model.placing import choose_device, find_weights, precision_for
 from rmfd_cli.model.repeats import Shown
+from rmfd_cli.model.sights import Past, View
 from rmfd_cli.model.spread import spread
-from rmfd_cli.model.streaming import Memory, Place, View, load_as_wished, restore_from
+from rmfd_cli.model.streaming import Memory, Place, load_as_wished, restore_from
 from rmfd_cli.model.values import State
 from rmfd_cli.stages import Spent
 from rmfd_cli.types import RestoreFrom, Ycc
+
+_EARLIER = "earlier_"
 
 
 def restorer_from(
@@ -62,17 +67,22 @@ def identity(model: str, device: str, memory_bytes: int | None = None, videos: i
         raise WeightsError(f"there are no weights at {weights}")
     device_and_precision = f"{where.type} ({precision_for(where, load_model(weights))})"
     memory = "as needed" if memory_bytes is None else f"{memory_bytes} for {videos}"
-    remembered = " ".join((*View._fields, *State._fields, *Memory._fields))
+    remembered = " ".join((*View._fields, *State._fields, *Past._fields, *Memory._fields))
     return {"weights": sha256(weights), "device": device_and_precision, "memory": memory, "remembered": remembered}
 
 
 def to_bytes(memory: Memory) -> bytes:
     """A memory as a safetensors file."""
-    image, small = memory.view
-    change = {f"change_{name}": plane for name, plane in memory.change._asdict().items()}
-    planes = {**image._asdict(), "small": small, "onwards": memory.onwards, **change, "shown": np.array(memory.shown)}
-    view = {name: torch.from_numpy(plane) for name, plane in planes.items()}
-    return save({name: tensor.cpu().contiguous() for name, tensor in (view | memory.state._asdict()).items()})
+    past = memory.past
+    planes = {
+        **_named("", memory.view),
+        **({} if past.earlier is None else _named(_EARLIER, past.earlier)),
+        **{f"change_{name}": plane for name, plane in memory.change._asdict().items()},
+        "onwards": past.onwards,
+        "shown": np.array(memory.shown),
+    }
+    tensors = {name: torch.from_numpy(plane) for name, plane in planes.items()}
+    return save({name: tensor.cpu().contiguous() for name, tensor in (tensors | memory.state._asdict()).items()})
 
 
 def from_bytes(content: bytes, device: torch.device) -> Memory:
@@ -82,8 +92,18 @@ def from_bytes(content: bytes, device: torch.device) -> Memory:
         safetensors.SafetensorError, KeyError: the content is something else.
     """
     tensors = load(content)
-    image, change = (Ycc(*(tensors[f"{of}{plane}"].numpy() for plane in Ycc._fields)) for of in ("", "change_"))
+    planes = {name: tensor.numpy() for name, tensor in tensors.items()}
+    earlier = _view(planes, _EARLIER) if f"{_EARLIER}small" in planes else None
     state = State(*(tensors[name].to(device) for name in State._fields))
-    times, difference = tensors["shown"].tolist()
-    view, onwards = View(image, tensors["small"].numpy()), tensors["onwards"].numpy()
-    return Memory(view, state, onwards, change, Shown(int(times), difference))
+    change = Ycc(*(planes[f"change_{name}"] for name in Ycc._fields))
+    times, difference = planes["shown"].tolist()
+    past = Past(planes["onwards"], earlier, awaited=False)
+    return Memory(_view(planes, ""), state, past, change, Shown(int(times), difference))
+
+
+def _named(prefix: str, view: View) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}{name}": plane for name, plane in (*view.image._asdict().items(), ("small", view.luma))}
+
+
+def _view(planes: dict[str, NDArray[Any]], prefix: str) -> View:
+    return View(Ycc(*(planes[f"{prefix}{name}"] for name in Ycc._fields)), planes[f"{prefix}small"])

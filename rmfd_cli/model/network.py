@@ -204,7 +204,7 @@ class Rmfd(nn.Module):
             to_previous,
             backwards_coarse,
             resting_cells(backwards_coarse + backwards_coarse.new_tensor([left / UNIT, top / UNIT])),
-            agreement_of(difference),
+            agreement_of(difference) if window.between else torch.zeros_like(difference),
             (height, width),
         )
 

@@ -9,16 +9,15 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rmfd_cli.model import tiling
 from rmfd_cli.model.checkpoint import load_model
-from rmfd_cli.model.flow import Flow, flows_of, luma_for_flow
 from rmfd_cli.model.network import Rmfd
 from rmfd_cli.model.passes import leave_change
 from rmfd_cli.model.placing import choose_device, devices_like, find_weights, placed, precision_for
 from rmfd_cli.model.repeats import Shown, WithoutCopies
 from rmfd_cli.model.room import AUTOMATIC, Room, Wish, is_shortage, rooms, shortage
+from rmfd_cli.model.sights import Past, Sight, View, look, view_of
 from rmfd_cli.model.spread import spread
 from rmfd_cli.model.values import Cleared, Recovered, State
 from rmfd_cli.stages import Spent, spending
@@ -30,23 +29,13 @@ Item = TypeVar("Item")
 _CPU = torch.device("cpu")
 
 
-class View(NamedTuple):
-    """What is computed once per frame, however many windows it appears in."""
-
-    image: Ycc
-    """The frame itself; a tile at a time goes to the device."""
-    luma: NDArray[np.uint8]
-    """What the flow is estimated on."""
-
-
 class Memory(NamedTuple):
     """What the frames after one need of it and of all before it; a value."""
 
     view: View
     state: State
     """What the step on that frame left."""
-    onwards: Flow
-    """From it to the following one."""
+    past: Past
     change: Ycc
     """Of that frame, and of copies that are still to come."""
     shown: Shown
@@ -55,13 +44,10 @@ class Memory(NamedTuple):
 class Aligned(NamedTuple):
     """A tile of a frame, brought into register."""
 
-    view: View
-    """The frame."""
-    begins: bool
-    """Whether a scene begins with it."""
+    sight: Sight
     piece: tiling.Piece
-    onwards: Flow
-    """As in `Memory`."""
+    past: Past
+    """What the sight of the next frame takes from this one."""
 
 
 class Found(NamedTuple):
@@ -71,8 +57,8 @@ class Found(NamedTuple):
     tiles: tuple[tiling.Tile, ...]
     recovered: Recovered
     state: State
-    onwards: Flow
-    """As in `Memory`."""
+    past: Past
+    """As in `Aligned`."""
 
 
 class Place(NamedTuple):
@@ -178,7 +164,7 @@ def restore_from(
     """
     back, ahead = model.config.look_back, model.config.look_ahead
     seen = [memory.view] if memory else []
-    views = (_view(image, spent) for image in frames)
+    views = _views(frames, spent)
     pictures = WithoutCopies(views, lambda view: view.luma, (memory.view, memory.shown) if memory else None)
     windows = _Replayed(sliding(pictures, back, ahead, lambda before, after: pictures.begins, seen), wish)
     first = next(iter(windows), None)
@@ -186,7 +172,7 @@ def restore_from(
         yield from ((memory.change, memory._replace(shown=shown)) for shown in pictures.run())
     if first is None:
         return
-    state, onwards = (memory.state, memory.onwards) if memory else (None, None)
+    state, past = (memory.state, memory.past) if memory else (None, None)
     frame = tiling.frame_box(*first.items[back].image.luma.shape)
     last: Room | None = None
     for room in rooms(wish, device, frame.pixels):
@@ -198,12 +184,12 @@ def restore_from(
             network = placed(model, room.device, torch.bfloat16 if room.halved else precision_for(room.device, model))
         tiles = tiling.tiles(frame, room.tile_px, tiling.overlap(model.config))
         state = None if state is None else State(*(part.to(room.device) for part in state))
-        with closing(_run(windows, network, tiles, room.ahead, state, onwards, spent)) as results, suppress(_NoRoom):
+        with closing(_run(windows, network, tiles, room.ahead, state, past, spent)) as results, suppress(_NoRoom):
             for remember in results:
                 windows.done()
                 for shown in pictures.run():
                     left = remember(shown)
-                    state, onwards = left.state, left.onwards
+                    state, past = left.state, left.past
                     yield left.change, left
             return
     raise shortage(wish, last)
@@ -241,7 +227,7 @@ def _run(
     tiles: tuple[tiling.Tile, ...],
     ahead: int,
     state: State | None,
-    onwards: Flow | None,
+    past: Past | None,
     spent: Spent | None,
 ) -> Generator[Callable[[Shown], Memory], None, None]:
     """What is left after a frame, and after each of its copies.
@@ -250,12 +236,12 @@ def _run(
     caller's runs stage 2. It is `Rmfd.step` in its parts.
     """
     with (
-        closing(_ahead(_register(windows, model, tiles, onwards, spent), ahead)) as pieces,
+        closing(_ahead(_register(windows, model, tiles, past, spent), ahead)) as pieces,
         closing(_ahead(_recover(pieces, model, tiles, state, spent), ahead)) as found,
     ):
         for frame in found:
             with spending(spent, "stage 2"), _frame_work():
-                result = partial(Memory, frame.view, frame.state, frame.onwards, _refine(model, frame))
+                result = partial(Memory, frame.view, frame.state, frame.past, _refine(model, frame))
             del frame
             yield result
 
@@ -264,24 +250,18 @@ def _register(
     windows: Iterable[SceneWindow],
     model: Rmfd,
     tiles: tuple[tiling.Tile, ...],
-    onwards: Flow | None,
+    past: Past | None,
     spent: Spent | None,
 ) -> Generator[Aligned, None, None]:
     for views, begins in windows:
-        previous, current, following = views
         with spending(spent, "align"), _frame_work():
-            # At the ends of a scene the frame itself stands for a missing one.
-            backwards, onwards = flows_of(
-                None if previous is current else previous.luma,
-                current.luma,
-                None if following is current else following.luma,
-                onwards,
-            )
-        for tile in tiles:
-            with spending(spent, "align"), _frame_work():
-                piece = tiling.register(model, tile, tuple(view.image for view in views), (backwards, onwards))
-            yield Aligned(current, begins, piece, onwards)
-            del piece
+            sights, past = look(views, begins, past)
+        for sight in sights:
+            for tile in tiles:
+                with spending(spent, "align"), _frame_work():
+                    piece = tiling.register(model, tile, sight)
+                yield Aligned(sight, piece, past)
+                del piece
 
 
 def _recover(
@@ -292,18 +272,32 @@ def _recover(
     spent: Spent | None,
 ) -> Generator[Found, None, None]:
     cleared: Cleared | None = None
-    for view, begins, piece, onwards in pieces:
+    held: deque[Found] = deque()
+    """The first frames of a scene, until the very first has been seen again."""
+    for sight, piece, past in pieces:
+        if sight.begins:
+            while held:
+                yield held.popleft()
         with spending(spent, "stage 1"), _frame_work():
-            before = None if begins else state
+            before = None if sight.begins else state
             cleared = tiling.put_together(cleared, piece.tile, tiling.clear(model, piece, before))
             is_whole = piece.tile is tiles[-1]
             del piece
             if not is_whole:
                 continue
-            recovered, state = model.judge(cleared, before)
+            if sight.again:
+                first = held.popleft()
+                recovered = first.recovered.seen_again(cleared)
+                held.appendleft(first._replace(recovered=recovered, past=first.past._replace(awaited=False)))
+                del first
+            else:
+                recovered, state = model.judge(cleared, before)
+                held.append(Found(sight.current, tiles, recovered, state, past))
+            del recovered
             cleared = before = None
-        yield Found(view, tiles, recovered, state, onwards)
-        del recovered
+        while held and not held[0].past.awaited:
+            yield held.popleft()
+    yield from held
 
 
 def _refine(model: Rmfd, found: Found) -> Ycc:
@@ -351,6 +345,8 @@ def _ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, No
             preparer.shutdown(wait=False, cancel_futures=True)
 
 
-def _view(image: Ycc, spent: Spent | None) -> View:
-    with spending(spent, "align"):
-        return View(image, luma_for_flow(image.luma))
+def _views(images: Iterable[Ycc], spent: Spent | None) -> Iterator[View]:
+    for image in images:
+        with spending(spent, "align"):
+            view = view_of(image)
+        yield view

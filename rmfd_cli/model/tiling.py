@@ -16,6 +16,7 @@ from rmfd_cli.model.config import ModelConfig
 from rmfd_cli.model.flow import Flow, enlarge_flow, extent
 from rmfd_cli.model.image import Image
 from rmfd_cli.model.network import UNIT, Rmfd
+from rmfd_cli.model.sights import Sight
 from rmfd_cli.model.values import Cleared, Recovered, Registered, State, Window
 from rmfd_cli.types import Ycc
 
@@ -127,28 +128,22 @@ def _seen_pixels(frame: Box, rows: int, columns: int, margin: int) -> tuple[int,
     return max(heights) * max(widths), sum(heights) * sum(widths)
 
 
-def register(model: Rmfd, tile: Tile, images: tuple[Ycc, Ycc, Ycc], flows: tuple[Flow, Flow]) -> Piece:
-    """`Rmfd.register` for a tile, on the model's device.
-
-    Args:
-        model: the network.
-        tile: the piece.
-        images: previous, current and following frame.
-        flows: from the current one to the others, at the resolution of `flow.luma_for_flow`.
-    """
+def register(model: Rmfd, tile: Tile, sight: Sight) -> Piece:
+    """`Rmfd.register` for a tile of the current frame, on the model's device."""
     device, seen = next(model.parameters()).device, tile.seen
-    height, width = images[1].luma.shape
+    height, width = sight.current.image.luma.shape
     corner, size = seen[:2], (min(seen.bottom, height) - seen.top, min(seen.right, width) - seen.left)
-    before, after = (_reach(tile, flow, size) for flow in flows)
+    before, after = (_reach(tile, flow, size) for flow in sight.flows)
     previous, current, following = (
-        pixels(image, box, device) for image, box in zip(images, (before, seen, after), strict=True)
+        pixels(image, box, device) for image, box in zip(sight.images, (before, seen, after), strict=True)
     )
     corners = [box.seen_from(seen)[:2] for box in (before, after)]
     to_previous, to_following = (
         torch.from_numpy(enlarge_flow(flow, size, corner, target))[None].to(device)
-        for flow, target in zip(flows, corners, strict=True)
+        for flow, target in zip(sight.flows, corners, strict=True)
     )
-    return Piece(tile, before, model.register(Window(previous, current, following, to_previous, to_following, corners[0])))
+    window = Window(previous, current, following, to_previous, to_following, corners[0], sight.between)
+    return Piece(tile, before, model.register(window))
 
 
 def pixels(image: Ycc, box: Box, device: torch.device) -> Image:

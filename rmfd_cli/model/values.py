@@ -20,6 +20,9 @@ class Window(NamedTuple):
     previous_corner: tuple[int, int] = (0, 0)
     """(top, left) of the previous frame in the middle one, in pixels, where all are pieces and their sizes may differ: by so
     much less `to_previous` leads than the scene has moved."""
+    between: bool = True
+    """Whether the middle one lies between the others in time. Two from the same side may both lack what has come since, and as
+    long as it rains little nothing is taken off on their word."""
 
 
 class Registered(NamedTuple):
@@ -100,6 +103,11 @@ class Recovered(NamedTuple):
     features: Tensor
     sparing: Tensor
     """As in `Cleared`."""
+
+    def seen_again(self, cleared: Cleared) -> "Recovered":
+        """The same frame, the light of which stays judged as it was, once its rain has been taken off anew."""
+        hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
+        return self._replace(hazy=hazy, features=cleared.features, sparing=cleared.sparing)
 
 
 class Restored(NamedTuple):
