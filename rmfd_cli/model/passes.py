@@ -46,7 +46,7 @@ MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
 
-HIDDEN_DECAY = 0.95
+HIDDEN_DECAY = 0.9
 """What is left of a hidden state after a step. Training sees states of thirty frames at most; without decay they grow for a
 hundred and more, and the features drift away from all that was learnt (docs/decisions.md)."""
 
