@@ -84,9 +84,8 @@ def look(window: tuple[View, View, View], begins: bool, past: Past | None) -> tu
         towards = flow_beyond(current.luma, previous.luma, following.luma, backwards)
     sights = [Sight(previous, current, following, (backwards, towards), begins, again=False, between=not (begins or ends))]
     if past is not None and past.awaited:
-        after, towards = (previous, np.zeros_like(onwards))
+        far, beyond = previous, np.zeros_like(onwards)
         if not ends:
-            after, towards = following, flow_beyond(previous.luma, current.luma, following.luma, past.onwards)
-        flows = past.onwards, towards
-        sights.append(Sight(current, previous, after, flows, begins=False, again=True, between=False))
+            far, beyond = following, flow_beyond(previous.luma, current.luma, following.luma, past.onwards)
+        sights.append(Sight(current, previous, far, (past.onwards, beyond), begins=False, again=True, between=False))
     return sights, Past(onwards, None if begins else previous, begins)
