@@ -32,6 +32,7 @@ from rmfd_cli.model.checkpoint import load_model, shipped_weights
 from rmfd_cli.model.config import SIZES, ModelConfig
 from rmfd_cli.model.image import Image, from_rgb
 from rmfd_cli.model.network import Rmfd
+from rmfd_cli.model.rest import kept_of
 from rmfd_cli.model.values import Cleared, Recovered, Registered, State, Window
 from rmfd_cli.options import TrainOptions
 from rmfd_cli.training.loop import train
@@ -68,10 +69,10 @@ def without_feedback() -> AbstractContextManager[object]:
         last = Image(*(torch.zeros_like(plane) for plane in registered.frame))
         memory = passes.memory_blocks(last.luma, model.recovery.remember)
         last_hidden, takers = None if state is None else state.hidden, (model.recovery.rain, model.refinement.join)
-        (seen, features), deep, hidden = model.recovery.features(registered, memory, last_hidden, takers)
+        none, all_of_it = torch.zeros_like(registered.resting), torch.ones_like(registered.agreement)
+        (seen, features), deep, hidden = model.recovery.features(registered, memory, last_hidden, kept_of(none), takers)
         rain, witnesses = model.recovery.rain, model.recovery.witnesses
         pictures = registered.previous, last, registered.following, registered.frame
-        none, all_of_it = torch.zeros_like(registered.resting), torch.ones_like(registered.agreement)
         hazy, _ = passes.take_off(rain, witnesses, seen, *pictures, None, all_of_it)
         return Cleared(*hazy, hidden, deep, features, registered.cells, registered.resting, none, none, all_of_it)
 

@@ -105,7 +105,7 @@ class Remembered(NamedTuple):
 
 
 def recall_hidden(
-    deep: Tensor, hidden: Tensor | None, backwards: Tensor, width: int, decay: float, steps: Steps
+    deep: Tensor, hidden: Tensor | None, kept: Tensor, backwards: Tensor, width: int, steps: Steps
 ) -> tuple[Remembered, Tensor]:
     """The last hidden state in register, and what the gates see: the input and it, side by side."""
     deep = by_place(deep)
@@ -114,7 +114,7 @@ def recall_hidden(
     if hidden is not None and (hidden.stride(1) != 1 or hidden.stride(3) != width):
         hidden = hidden.contiguous(memory_format=torch.channels_last)
     where = Plane() if hidden is None else Plane(hidden.data_ptr(), hidden.stride(2), 0, *hidden.shape[2:])
-    given = (deep, channels, where, width, backwards, rows, columns, decay)
+    given = (deep, channels, where, width, kept, backwards, rows, columns)
     call("recall_hidden", *given, *steps.rounding, deep.new_empty(columns * channels), last, seen)
     return Remembered(deep, last), seen.permute(0, 3, 1, 2)
 

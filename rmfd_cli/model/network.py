@@ -21,7 +21,7 @@ from rmfd_cli.model.image import CELL_PX, Image, pad_to
 from rmfd_cli.model.int8 import Ranges
 from rmfd_cli.model.layers import ConvGru, Rectified, Residual, residuals
 from rmfd_cli.model.passes import CHROMA, EVIDENCE, FOUND, LUMA, MAPS, WITNESSES
-from rmfd_cli.model.rest import calm_of, resting_cells, settling
+from rmfd_cli.model.rest import calm_of, kept_of, resting_cells, settling
 from rmfd_cli.model.values import Cleared, Recovered, Registered, Restored, State, Window
 from rmfd_cli.model.veil import VeilEstimate, brightness_of, cells_of_frame, lift_of, light_of_cells
 from rmfd_cli.model.witness import agreement_of, sparing
@@ -93,7 +93,7 @@ class InverseRecovery(nn.Module):
         return self.squeeze, self.remember, self.enter, self.down, self.deep, self.veil
 
     def features(
-        self, registered: Registered, memory: Tensor, hidden: Tensor | None, takers: Sequence[nn.Module]
+        self, registered: Registered, memory: Tensor, hidden: Tensor | None, kept: Tensor, takers: Sequence[nn.Module]
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Features at a quarter, those at an eighth before the hidden state goes into them, and the new hidden state.
 
@@ -101,6 +101,7 @@ class InverseRecovery(nn.Module):
             registered: a frame, or a piece of one.
             memory: from `passes.recall`.
             hidden: the last hidden state; None at the start of a scene.
+            kept: what is left of it, from `rest.kept_of`.
             takers: convolutions; the features at a quarter are as each of them sees them.
         """
         blocks, beside = residuals(self.deep), (self.remember, memory)
@@ -109,7 +110,7 @@ class InverseRecovery(nn.Module):
         _, (seen,) = passes.convolve(self.down, skip, [blocks[0].conv])
         deep, _ = passes.through(blocks, seen, keep=True)
         assert deep is not None
-        hidden, seen = passes.recur(self.recur, deep, hidden, registered.backwards_coarse, self.up)
+        hidden, seen = passes.recur(self.recur, deep, hidden, kept, registered.backwards_coarse, self.up)
         _, (seen,) = passes.convolve(self.up, seen, [self.decode.conv], more=(self.down, skip), enlarged=True)
         _, features = passes.through([self.decode], seen, takers)
         return features, deep, hidden
@@ -234,7 +235,7 @@ class Rmfd(nn.Module):
             if not self.training:
                 spared = sparing(registered.agreement, state.calm[:, :1])
         takers, last_hidden = (self.recovery.rain, self.refinement.join), None if state is None else state.hidden
-        (seen, features), deep, hidden = self.recovery.features(registered, memory, last_hidden, takers)
+        (seen, features), deep, hidden = self.recovery.features(registered, memory, last_hidden, kept_of(rested), takers)
         hazy, taken = passes.take_off(
             self.recovery.rain, self.recovery.witnesses, seen, registered.previous, last, following, frame, settle, spared
         )

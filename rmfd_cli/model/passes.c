@@ -448,8 +448,8 @@ INLINE void round_places(
 
 /* The last hidden state, of `width` channels, in register and faded; and beside as many of the `channels` of `deep`, rounded. */
 FOR_EVERY_CPU void rmfd_recall_hidden(
-    const float *deep, int32_t channels, Plane hidden, int32_t width, const float *flow, int32_t rows, int32_t columns,
-    float decay, float per_step, float zero, float *scratch, float *last, uint8_t *seen)
+    const float *deep, int32_t channels, Plane hidden, int32_t width, const float *kept, const float *flow, int32_t rows,
+    int32_t columns, float per_step, float zero, float *scratch, float *last, uint8_t *seen)
 {
     const float right = hidden.width - 1, bottom = hidden.height - 1;
     for (int32_t y = 0; y < rows; y++) {
@@ -467,7 +467,7 @@ FOR_EVERY_CPU void rmfd_recall_hidden(
             const ptrdiff_t next = x0 < hidden.width - 1 ? width : 0;
             for (ptrdiff_t k = 0; k < width; k++) {
                 float higher = between(above[k], above[next + k], share_x), lower = between(below[k], below[next + k], share_x);
-                out[x * width + k] = decay * between(higher, lower, share_y);
+                out[x * width + k] = kept[line + x] * between(higher, lower, share_y);
             }
         }
         round_places(beside, 2 * width, deep + line * channels, channels, width, columns, per_step, zero, (uint8_t *)scratch);

@@ -46,10 +46,6 @@ MEMORY_MARGIN = 0.05
 """How far the last hazy estimate may leave the range of the window's three frames; a memory that no frame bears out would
 otherwise confirm itself from step to step."""
 
-HIDDEN_DECAY = 0.9
-"""What is left of a hidden state after a step. Training sees states of thirty frames at most; without decay they grow for a
-hundred and more, and the features drift away from all that was learnt (docs/decisions.md)."""
-
 
 def register(
     frame: Image, previous: Tensor, following: Image, to_previous: Tensor, to_following: Tensor, squeeze: nn.Module
@@ -324,13 +320,16 @@ def through(
     return convolve(last, seen, takers, more=(last, seen), keep=keep)
 
 
-def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, taker: nn.Module) -> tuple[Tensor, Tensor]:
+def recur(
+    gru: ConvGru, deep: Tensor, hidden: Tensor | None, kept: Tensor, backwards: Tensor, taker: nn.Module
+) -> tuple[Tensor, Tensor]:
     """The hidden state, brought into register and renewed.
 
     Args:
         gru: the recurrent unit.
         deep: `[B, C, h, w]`; the first of its channels go into the unit.
         hidden: the last state, `[B, hidden, h', w']`; None at the start of a scene.
+        kept: what is left of it, `[B, 1, h, w]`, from `rest.kept_of`.
         backwards: `[B, h, w, 2]`, how far places have moved in the previous frame.
         taker: the convolution that takes the input, with the new state in the place of its first channels.
 
@@ -339,9 +338,9 @@ def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, 
     """
     width = gru.width
     steps = [_steps(conv) for conv in (gru.gates, gru.candidate, taker)]
-    if suits(deep, hidden) and all(steps):
+    if suits(deep, hidden, kept) and all(steps):
         for_gates, for_candidate, for_taker = (one for one in steps if one)
-        remembered, seen = native.recall_hidden(deep, hidden, backwards, width, HIDDEN_DECAY, for_gates)
+        remembered, seen = native.recall_hidden(deep, hidden, kept, backwards, width, for_gates)
         gates, seen = native.reset(remembered, convolved(gru.gates, seen), for_candidate)
         return native.renew(remembered, gates, convolved(gru.candidate, seen), for_taker)
     start = deep[:, :width]
@@ -349,7 +348,7 @@ def recur(gru: ConvGru, deep: Tensor, hidden: Tensor | None, backwards: Tensor, 
         last = torch.zeros_like(start, dtype=backwards.dtype)
     else:
         # In memory like what it meets.
-        last = warp(hidden, backwards).contiguous(memory_format=torch.channels_last) * HIDDEN_DECAY
+        last = warp(hidden, backwards).contiguous(memory_format=torch.channels_last) * kept
     renewed: Tensor = gru(start, last)
     return renewed, seen_by(taker, torch.cat([renewed.to(deep.dtype), deep[:, width:]], 1))
 

@@ -33,6 +33,9 @@ BRIGHTER = 0.25
 """How much it counts in that where the following frame is the brighter one: that is what rain in it does, too."""
 _RESTED_RATE, _RESTED = 0.05, (0.3, 0.85)
 """A cell that has rested for seven frames begins to count as one that has rested long; after forty it does."""
+HIDDEN_DECAY = 0.9
+"""What is left of a hidden state after a step where the picture moves. Training sees states of thirty frames at most; without
+decay they grow for a hundred and more, and the features drift away from all that was learnt (docs/decisions.md)."""
 
 
 def resting_cells(moved: Tensor) -> Tensor:
@@ -96,6 +99,15 @@ def settling(difference: Tensor, resting: Tensor, rested: Tensor, calm: Tensor) 
     least, most = MEMORY_SHARE
     share = least + (most - least) * rising(rested, *_RESTED)
     return torch.cat([weight * same, share], 1), rested
+
+
+def kept_of(rested: Tensor) -> Tensor:
+    """What is left of a hidden state after a step, `[B, 1, H/8, W/8]`: all of it where the picture has rested long.
+
+    Args:
+        rested: from `settling`.
+    """
+    return HIDDEN_DECAY + (1 - HIDDEN_DECAY) * rising(rested, *_RESTED)
 
 
 def settled(estimate: Image, memory: Image, following: Image, how: Tensor) -> Image:

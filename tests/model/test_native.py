@@ -296,8 +296,9 @@ def test_the_hidden_state_is_renewed(layout, px, rng):
     hidden = torch.full((1, 8, 9, 11), torch.nan).contiguous(memory_format=layout)[..., 1:8, 2:10]
     hidden[:] = torch.rand(1, 8, 7, 8, generator=rng) * 2 - 1
     found = passes.recur, gru, deep
-    assert_same(*found, hidden, flow(rng, 6, 8, px), taker, atol=0.02)
-    assert_same(*found, None, flow(rng, 6, 8, px), taker, atol=0.02)
+    kept = torch.rand(1, 1, 6, 8, generator=rng)
+    assert_same(*found, hidden, kept, flow(rng, 6, 8, px), taker, atol=0.02)
+    assert_same(*found, None, kept, flow(rng, 6, 8, px), taker, atol=0.02)
 
 
 def test_a_flow_that_is_no_number_leads_into_the_picture(rng):
@@ -319,7 +320,7 @@ def test_a_hidden_state_that_moved_nowhere_is_that_of_the_first_place(rng):
     deep, taker = maps(rng, 20, 12, 16), integers(20, -1.0, 4.0)
     with torch.inference_mode():
         found, wanted = (
-            passes.recur(gru, deep, state, flow, taker)[0]
+            passes.recur(gru, deep, state, torch.ones(1, 1, 3, 4), flow, taker)[0]
             for state, flow in ((hidden, nowhere), (hidden[..., :1, :1].expand(1, 8, 3, 4), 0 * nowhere.nan_to_num()))
         )
     assert torch.equal(found, wanted)

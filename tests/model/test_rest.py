@@ -7,7 +7,7 @@ import torch
 from rmfd_cli.model.checkpoint import load_model
 from rmfd_cli.model.image import Image
 from rmfd_cli.model.placing import find_weights
-from rmfd_cli.model.rest import MEMORY_SHARE, calm_of, difference_of, resting_cells, settled, settling
+from rmfd_cli.model.rest import MEMORY_SHARE, calm_of, difference_of, kept_of, resting_cells, settled, settling
 from rmfd_cli.model.streaming import restore
 from rmfd_cli.video.ycc import ycc_of_rgb
 from tests.model.rainy import rained_on, texture
@@ -124,6 +124,11 @@ def test_cells_rest_that_move_by_less_than_a_tenth_of_a_pixel():
     moved = torch.zeros(1, 1, 3, 2)
     moved[..., 0] = torch.tensor([0.05, 0.3, 0.6]) / 8
     torch.testing.assert_close(resting_cells(moved).flatten(), torch.tensor([1.0, 0.5, 0.0]))
+
+
+def test_a_hidden_state_fades_but_where_the_picture_has_rested_long():
+    assert (kept_of(JUST_NOW) < 0.95).all()
+    assert (kept_of(LONG) == 1).all()
 
 
 def test_calm_is_the_light_taken_off_and_what_rests_on_average_over_frames_and_how_light_changes():
