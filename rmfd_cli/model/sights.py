@@ -54,7 +54,7 @@ class Past(NamedTuple):
     earlier: View | None
     """The frame before that one; None if it is the first of its scene."""
     awaited: bool
-    """Whether that frame is still to be seen again."""
+    """Whether that frame is to be seen again, and has not been yet."""
 
 
 def view_of(image: Ycc) -> View:
@@ -88,4 +88,4 @@ def look(window: tuple[View, View, View], begins: bool, past: Past | None) -> tu
         if not ends:
             far, beyond = following, flow_beyond(previous.luma, current.luma, following.luma, past.onwards)
         sights.append(Sight(current, previous, far, (past.onwards, beyond), begins=False, again=True, between=False))
-    return sights, Past(onwards, None if begins else previous, begins)
+    return sights, Past(onwards, None if begins else previous, awaited=begins and not ends)

@@ -60,6 +60,10 @@ class Found(NamedTuple):
     past: Past
     """As in `Aligned`."""
 
+    def seen_again(self, cleared: Cleared) -> "Found":
+        """The first frame of a scene after its second sight."""
+        return self._replace(recovered=self.recovered.seen_again(cleared), past=self.past._replace(awaited=False))
+
 
 class Place(NamedTuple):
     """A model where it runs."""
@@ -275,9 +279,6 @@ def _recover(
     held: deque[Found] = deque()
     """The first frames of a scene, until the very first has been seen again."""
     for sight, piece, past in pieces:
-        if sight.begins:
-            while held:
-                yield held.popleft()
         with spending(spent, "stage 1"), _frame_work():
             before = None if sight.begins else state
             cleared = tiling.put_together(cleared, piece.tile, tiling.clear(model, piece, before))
@@ -286,18 +287,14 @@ def _recover(
             if not is_whole:
                 continue
             if sight.again:
-                first = held.popleft()
-                recovered = first.recovered.seen_again(cleared)
-                held.appendleft(first._replace(recovered=recovered, past=first.past._replace(awaited=False)))
-                del first
+                held[0] = held[0].seen_again(cleared)
             else:
                 recovered, state = model.judge(cleared, before)
                 held.append(Found(sight.current, tiles, recovered, state, past))
-            del recovered
+                del recovered
             cleared = before = None
         while held and not held[0].past.awaited:
             yield held.popleft()
-    yield from held
 
 
 def _refine(model: Rmfd, found: Found) -> Ycc:
