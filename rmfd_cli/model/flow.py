@@ -103,7 +103,7 @@ def flows_of(previous: Luma | None, current: Luma, following: Luma | None, last_
     backwards = reverse_flow(last_onwards)
     if following is None:
         return backwards, still
-    return backwards, estimate_flow(_without_rain(current, follow(previous, backwards), backwards), following, last_onwards)
+    return backwards, _flow_behind_rain(current, previous, backwards, following, last_onwards)
 
 
 def flow_beyond(current: Luma, neighbour: Luma, beyond: Luma, flow: Flow) -> Flow:
@@ -115,7 +115,7 @@ def flow_beyond(current: Luma, neighbour: Luma, beyond: Luma, flow: Flow) -> Flo
         beyond: of the frame before that, or after it.
         flow: from the current frame to its neighbour.
     """
-    return estimate_flow(_without_rain(current, follow(neighbour, flow), flow), beyond, 2 * flow)
+    return _flow_behind_rain(current, neighbour, flow, beyond, 2 * flow)
 
 
 def flows_of_scene(lumas: Sequence[Luma]) -> tuple[list[Flow], list[Flow]]:
@@ -234,6 +234,11 @@ def _error(current: Luma, aligned: Luma) -> NDArray[np.float32]:
 
 def _without_streaks(luma: Luma) -> Luma:
     return np.asarray(cv2.morphologyEx(luma, cv2.MORPH_OPEN, _STREAK), np.uint8)
+
+
+def _flow_behind_rain(current: Luma, known: Luma, to_known: Flow, other: Luma, guess: Flow) -> Flow:
+    """The flow to another frame, by what of the current one is no rain beside a neighbour whose flow is known."""
+    return estimate_flow(_without_rain(current, follow(known, to_known), to_known), other, guess)
 
 
 def _without_rain(luma: Luma, before: Luma, backwards: Flow) -> Luma:
