@@ -245,11 +245,9 @@ class Rmfd(nn.Module):
         """Estimates the veil, for which it takes the whole frame."""
         veil, airlight, light = self.recovery.estimate_veil(cleared.deep, cleared.cells, state)
         hazy = Image(cleared.hazy_luma, cleared.hazy_chroma)
-        none = torch.zeros_like(light[:, :1])
-        last_calm, age, change = (
-            (None, none, none) if state is None else (state.calm, state.age, brightness_of(light) - brightness_of(state.light))
-        )
-        calm = calm_of(cleared.taken, cleared.resting, change, last_calm, age)
+        age = torch.zeros_like(light[:, :1]) if state is None else state.age
+        change = torch.zeros_like(age) if state is None else brightness_of(light) - brightness_of(state.light)
+        calm = calm_of(cleared.taken, cleared.resting, change, None if state is None else state.calm, age)
         state = State(cleared.hidden, *hazy, airlight, light, age + 1, calm, cleared.rested)
         return Recovered(hazy, airlight, veil, cleared.features, cleared.sparing), state
 
